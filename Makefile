@@ -1,0 +1,65 @@
+# Every habit of this repository, one line each: `make help`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GOBIN := .cache/bin
+export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
+export PYTHONWARNINGS ?= default
+
+IEC ?= examples/llama-3.3-70b-dpd.yaml
+OUT ?= values.yaml
+
+.PHONY: help demo render test test-quick lint format generate verify goldens lock tools package clean
+
+help: ## List every target
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: requirements.lock pyproject.toml $(wildcard */pyproject.toml */*/pyproject.toml) tools/install.py
+	@$(PYTHON) tools/install.py $(VENV)
+
+.cache/bin/.helm: tools/go.mod tools/go.sum tools/provision.py
+	@$(PYTHON) tools/provision.py helm
+
+.cache/bin/.all: tools/go.mod tools/go.sum tools/provision.py
+	@$(PYTHON) tools/provision.py all
+
+tools: $(VENV)/.installed .cache/bin/.all ## Build the pinned helm, ct, helm-unittest and kubeconform, and the virtual environment
+
+demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) on this machine: router and simulated engines
+	@$(BIN)/dpd-demo $(IEC) $(if $(KEEP),--keep)
+
+render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
+	@$(BIN)/dpd render $(IEC) -o $(OUT)
+
+test: tools lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
+	@$(BIN)/pytest -n 2 --dist loadscope
+
+test-quick: $(VENV)/.installed ## What needs neither Go tools nor many seconds
+	@$(BIN)/pytest -n 2 --dist loadscope -m 'not slow' tests/schemas tests/renderer tests/router tests/simulator
+
+lint: tools ## ruff, mypy, import-linter, yamllint, hadolint, helm lint, ct lint
+	@$(PYTHON) tools/lint.py
+
+format: $(VENV)/.installed ## Let ruff rewrite what it can
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .
+
+generate: $(VENV)/.installed ## Write every generated file again
+	@$(BIN)/python schemas/build.py
+
+verify: $(VENV)/.installed ## Fail when a generated file is stale
+	@$(BIN)/python schemas/build.py --check
+
+goldens: tools ## Write tests/cases goldens again; read the diff before you commit it
+	@UPDATE_GOLDENS=1 $(BIN)/pytest -q tests/renderer tests/chart -k golden
+
+package: .cache/bin/.helm ## Package the charts into build/
+	@mkdir -p build && $(GOBIN)/helm package charts/dpd charts/dpd-operator -d build
+
+lock: ## Resolve requirements.lock anew
+	@$(PYTHON) tools/install.py --lock $(VENV)
+
+clean: ## Remove what the targets made
+	@rm -rf build dist .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

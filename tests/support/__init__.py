@@ -1,0 +1,1 @@
+"""What several suites share: free ports, paths of the repository."""
