@@ -41,7 +41,7 @@ test-quick: $(VENV)/.installed ## What needs neither Go tools nor many seconds
 	@$(BIN)/pytest -n 2 --dist loadscope -m 'not slow' tests/schemas tests/renderer tests/router tests/simulator
 
 lint: tools ## ruff, mypy, import-linter, yamllint, hadolint, helm lint, ct lint
-	@$(PYTHON) tools/lint.py
+	@$(BIN)/python tools/lint.py
 
 format: $(VENV)/.installed ## Let ruff rewrite what it can
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 MINIMUM = (3, 11)
+BUILD_BACKEND = "requirements-build.in"
 UV = "uv==0.13.9"
 
 
@@ -27,16 +28,23 @@ def run(*command: str | Path) -> None:
 
 
 def lock(python: Path) -> None:
-    """Resolve requirements.lock for every platform; hashes instead of addresses, so that any index serves it."""
+    """Resolve requirements.lock, then each image's share of it.
+
+    For every platform, and with hashes instead of addresses, so that any index serves it.
+    """
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
-    inputs = ["requirements.in", *[str(member / "pyproject.toml") for member in members()]]
     flags = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
-    run(python, "-m", "uv", "pip", "compile", "--quiet", *flags, "--no-annotate", "--upgrade", *inputs, "-o", LOCK)
+    resolve: list[str | Path] = [python, "-m", "uv", "pip", "compile", "--quiet", "--no-annotate", *flags]
+    projects = [member.relative_to(ROOT) / "pyproject.toml" for member in members()]
+    run(*resolve, "--upgrade", "requirements.in", *projects, "-o", LOCK)
+    for project in projects:
+        if project.parts[0] == "images":
+            run(*resolve, "--constraint", LOCK, project, BUILD_BACKEND, "-o", ROOT / project.parent / LOCK.name)
 
 
 def install(python: Path) -> None:
     """Install the locked packages, then the members without asking an index again."""
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, "--require-hashes", "--requirement", LOCK)
     editable = [part for member in members() for part in ("--editable", member)]
     run(*pip, "--no-deps", "--no-build-isolation", *editable)

@@ -1,18 +1,11 @@
-"""Ports nobody uses, asked of the kernel."""
+"""Ports nobody uses: the one helper, under the name the suites know."""
 
-import contextlib
-import socket
-
-
-def free_ports(count: int) -> list[int]:
-    """Return `count` distinct TCP ports that were free on loopback a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+from dpd_local.ports import free_ports
 
 
 def free_port() -> int:
     """Return one free TCP port on loopback."""
     return free_ports(1)[0]
+
+
+__all__ = ["free_port", "free_ports"]

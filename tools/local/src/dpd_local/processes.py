@@ -1,0 +1,122 @@
+"""Fourth stop: start the planned processes, wait until they are ready, end them. Nothing else here acts on them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from dpd_local.plan import Plan, Process
+
+READY_SECONDS = 60.0
+GRACE_SECONDS = 10.0
+TAIL_LINES = 15
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PYTHONWARNINGS")
+
+
+class StartError(Exception):
+    """A process ended or stayed silent before it was ready; the text has its last lines."""
+
+
+class Running:
+    """The processes of one plan while they run; each writes to `<folder>/<name>.log`."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self._folder = folder
+        self._started: list[tuple[Process, subprocess.Popen[bytes]]] = []
+
+    def start(self) -> None:
+        """Start all, in the plan's order, and wait for each one's health. Raises StartError."""
+        for process in self.plan.processes:
+            self._started.append((process, self._spawn(process)))
+        for process, handle in self._started:
+            self._wait(process, handle)
+
+    def log(self, process: Process) -> str:
+        """What a process has printed so far."""
+        path = self._folder / f"{process.name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def pids(self) -> dict[str, int]:
+        """Process identifiers by name."""
+        return {process.name: handle.pid for process, handle in self._started}
+
+    def tails(self) -> str:
+        """The last lines of every log, for the person who reads a failure."""
+        return "\n".join(self._tail(process) for process, _ in self._started)
+
+    def stop(self) -> None:
+        """End every process, the router first: SIGTERM, then SIGKILL after a grace period."""
+        for _, handle in reversed(self._started):
+            if handle.poll() is None:
+                handle.terminate()
+        deadline = time.monotonic() + GRACE_SECONDS
+        for _, handle in reversed(self._started):
+            try:
+                handle.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                handle.kill()
+                handle.wait()
+        self._started.clear()
+
+    def _spawn(self, process: Process) -> subprocess.Popen[bytes]:
+        for folder in (self._folder, *process.folders):
+            folder.mkdir(parents=True, exist_ok=True)
+        for path, text in process.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        variables = {**inherited, **process.environment, "PYTHONUNBUFFERED": "1"}
+        with (self._folder / f"{process.name}.log").open("wb") as log:
+            return subprocess.Popen(
+                process.command, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def _tail(self, process: Process) -> str:
+        lines = self.log(process).splitlines()[-TAIL_LINES:]
+        return "\n".join([f"--- {process.name}: last lines of its log", *lines])
+
+    def _wait(self, process: Process, handle: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if handle.poll() is not None:
+                fact = f"{process.name}: ended with status {handle.returncode} before it was ready"
+                raise StartError(f"{fact}; read its log below\n{self._tail(process)}")
+            if is_ready(process.health):
+                return
+            time.sleep(0.05)
+        fact = f"{process.name}: {process.health} did not answer 200 within {READY_SECONDS:.0f} s"
+        raise StartError(f"{fact}; read its log below\n{self._tail(process)}")
+
+
+def is_ready(url: str) -> bool:
+    """Whether a GET answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always our own http://127.0.0.1
+            status: int = answer.status
+            return status == 200
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+@contextlib.contextmanager
+def running(plan: Plan, folder: Path) -> Iterator[Running]:
+    """Start a plan and end it on every way out, SIGTERM included."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    processes = Running(plan, folder)
+    try:
+        processes.start()
+        yield processes
+    finally:
+        processes.stop()
+        signal.signal(signal.SIGTERM, before)
