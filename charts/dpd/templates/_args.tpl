@@ -1,0 +1,113 @@
+{{/*
+Arguments of the engine: lists of words become segments (a flag and the words that follow it), segments are merged.
+Results travel as JSON, for a template can return nothing but text.
+*/}}
+
+{{/* Whether a word is a flag: -1, -.5 and {"json": 1} are values. Prints "true" or nothing. */}}
+{{- define "dpd.args.isFlag" -}}
+{{- if regexMatch "^--?[A-Za-z]" . }}true{{ end }}
+{{- end }}
+
+{{/* vLLM's short flags and the long ones they stand for. */}}
+{{- define "dpd.args.aliases" -}}
+ac: attention-config
+asc: api-server-count
+cc: compilation-config
+dcp: decode-context-parallel-size
+dp: data-parallel-size
+dpa: data-parallel-address
+dpb: data-parallel-backend
+dpe: data-parallel-external-lb
+dph: data-parallel-hybrid-lb
+dpl: data-parallel-size-local
+dpn: data-parallel-rank
+dpp: data-parallel-rpc-port
+dpr: data-parallel-start-rank
+ep: enable-expert-parallel
+"n": nnodes
+O: optimization-level
+pcp: prefill-context-parallel-size
+pp: pipeline-parallel-size
+q: quantization
+r: node-rank
+sc: speculative-config
+tp: tensor-parallel-size
+{{- end }}
+
+{{/* The one name of a flag: --no-max_num_seqs=3, --max-num-seqs and --max_num_seqs are all max-num-seqs. */}}
+{{- define "dpd.args.key" -}}
+{{- $word := regexReplaceAll "=.*" (. | replace "\n" " ") "" -}}
+{{- if hasPrefix "--" $word -}}
+{{ $word | trimPrefix "--" | replace "_" "-" | trimPrefix "no-" }}
+{{- else -}}
+{{- $short := ternary "O" (trimPrefix "-" $word) (hasPrefix "-O" $word) -}}
+{{ get (include "dpd.args.aliases" . | fromYaml) $short | default $short }}
+{{- end }}
+{{- end }}
+
+{{/* A list of words → JSON list of {key, words}. Words before the first flag have the key "". */}}
+{{- define "dpd.args.segments" -}}
+{{- $segments := list -}}
+{{- $key := "" -}}
+{{- $words := list -}}
+{{- range . -}}
+  {{- if include "dpd.args.isFlag" . -}}
+    {{- if $words }}{{ $segments = append $segments (dict "key" $key "words" $words) }}{{ end -}}
+    {{- $key = include "dpd.args.key" . -}}
+    {{- $words = list . -}}
+  {{- else -}}
+    {{- $words = append $words . -}}
+  {{- end -}}
+{{- end -}}
+{{- if $words }}{{ $segments = append $segments (dict "key" $key "words" $words) }}{{ end -}}
+{{ toJson $segments }}
+{{- end }}
+
+{{/*
+Takes {base, over}, two lists of words → JSON list of words. Each flag of `over` replaces every occurrence of that flag in
+`base`, where the first one stood; flags that `base` lacks follow at the end. Words without a flag stay in front.
+*/}}
+{{- define "dpd.args.merge" -}}
+{{- $over := include "dpd.args.segments" .over | fromJsonArray -}}
+{{- $replacing := dict -}}
+{{- range $over }}{{ $_ := set $replacing .key (concat (get $replacing .key | default list) .words) }}{{ end -}}
+{{- $merged := list -}}
+{{- $seen := dict -}}
+{{- if and (hasKey $replacing "") (not (and .base (not (include "dpd.args.isFlag" (first .base))))) -}}
+  {{- $merged = get $replacing "" -}}
+  {{- $_ := set $seen "" true -}}
+{{- end -}}
+{{- range include "dpd.args.segments" .base | fromJsonArray -}}
+  {{- if not (hasKey $replacing .key) -}}
+    {{- $merged = concat $merged .words -}}
+  {{- else if not (hasKey $seen .key) -}}
+    {{- $merged = concat $merged (get $replacing .key) -}}
+    {{- $_ := set $seen .key true -}}
+  {{- end -}}
+{{- end -}}
+{{- range $over -}}
+  {{- if not (hasKey $seen .key) }}{{ $merged = concat $merged .words }}{{ end -}}
+{{- end -}}
+{{ toJson $merged }}
+{{- end }}
+
+{{/* Takes {args, key} → "true" when the flag is among the words, else nothing. */}}
+{{- define "dpd.args.has" -}}
+{{- $key := .key -}}
+{{- $found := "" -}}
+{{- range .args }}{{ if and (include "dpd.args.isFlag" .) (eq (include "dpd.args.key" .) $key) }}{{ $found = "true" }}{{ end }}{{ end -}}
+{{ $found }}
+{{- end }}
+
+{{/* Takes {args, key} → the flag's value (the last one given, as the engine reads it), or nothing. */}}
+{{- define "dpd.args.value" -}}
+{{- $key := .key -}}
+{{- $value := "" -}}
+{{- range include "dpd.args.segments" .args | fromJsonArray -}}
+  {{- if eq .key $key -}}
+    {{- $head := first .words -}}
+    {{- if contains "=" $head }}{{ $value = regexReplaceAll "^[^=]*=" $head "" }}{{ else }}{{ $value = index (append .words "") 1 }}{{ end -}}
+  {{- end -}}
+{{- end -}}
+{{ $value }}
+{{- end }}

@@ -1,0 +1,2 @@
+{{- define "dpd.check" -}}
+{{- end }}

@@ -1,0 +1,54 @@
+{{/*
+The worker's environment. It is the same, word for word, on every role: what differs between roles is in their arguments
+and their lmcache.yaml. $(NAME) is expanded by Kubernetes from what stands earlier in the list.
+*/}}
+
+{{/* Where the worker may write, and what nothing else needs to know about these folders. */}}
+{{- define "dpd.env.metricsFolder" -}}
+/run/engine-metrics
+{{- end }}
+
+{{- define "dpd.env.implied" -}}
+{{- $pairs := list (list "PYTHONHASHSEED" "0") -}}
+{{- if .Values.pdSpec }}{{ $pairs = append $pairs (list "PD_BUFFER_SIZE" "8589934592") }}{{ end -}}
+{{- if eq (include "dpd.lmcache.enabled" .) "true" }}{{ $pairs = append $pairs (list "LMCACHE_CONFIG_FILE" "/etc/lmcache/lmcache.yaml") }}{{ end -}}
+{{- if .Values.pdSpec -}}
+  {{- $pairs = append $pairs (list "LMCACHE_PD_BUFFER_SIZE" "$(PD_BUFFER_SIZE)") -}}
+  {{- $pairs = append $pairs (list "LMCACHE_PD_PEER_HOST" "$(POD_IP)") -}}
+  {{- $pairs = append $pairs (list "LMCACHE_SAVE_DECODE_CACHE" "False") -}}
+{{- end -}}
+{{- $pairs = append $pairs (list "LMCACHE_TRACK_USAGE" "false") -}}
+{{- $pairs = append $pairs (list "VLLM_HOST_IP" "$(POD_IP)") -}}
+{{- $pairs = append $pairs (list "PROMETHEUS_MULTIPROC_DIR" (include "dpd.env.metricsFolder" .)) -}}
+{{- $pairs = append $pairs (list "HOME" "/tmp") -}}
+{{- $pairs = append $pairs (list "USER" "dpd") -}}
+{{- if and .Values.pdSpec (eq .Values.transfer.fabric "efa") -}}
+  {{- $pairs = append $pairs (list "FI_PROVIDER" "efa") -}}
+  {{- $pairs = append $pairs (list "FI_EFA_USE_DEVICE_RDMA" "1") -}}
+{{- end -}}
+{{ toJson $pairs }}
+{{- end }}
+
+{{/* Takes the root → YAML list of EnvVar. */}}
+{{- define "dpd.env" -}}
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- $taken := dict }}
+{{- range .Values.worker.environmentVariables }}
+{{- $_ := set $taken .name true }}
+- {{ toYaml . | nindent 2 | trim }}
+{{- end }}
+{{- $implied := concat (include "dpd.env.implied" . | fromJsonArray) (include "dpd.model.env" . | fromJsonArray) }}
+{{- range $implied }}
+{{- if not (hasKey $taken (first .)) }}
+- name: {{ first . }}
+  {{- if kindIs "string" (last .) }}
+  value: {{ last . | quote }}
+  {{- else }}
+  valueFrom: {{- toYaml (last .) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

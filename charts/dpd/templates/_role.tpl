@@ -1,0 +1,89 @@
+{{/*
+What a role implies, one row per role. Everything else about a worker is the same for all of them and lies in _pod.tpl.
+*/}}
+
+{{- define "dpd.role.rows" -}}
+prefill:
+  section: prefillSpec
+  pdRole: sender
+  maxNumSeqs: "16"
+  kvTransfer:
+    kv_connector: LMCacheConnectorV1
+    kv_role: kv_producer
+    kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: producer1}
+decode:
+  section: decodingSpec
+  pdRole: receiver
+  maxNumSeqs: "32"
+  # A chunk that the engine's own prefix cache already holds is never read from the transfer buffer, and stays there for good.
+  implied: [--no-enable-prefix-caching]
+  # Mode B: the decoder gets the client's own prompt, so no token of it is skipped; a failed load is computed again,
+  # for an engine told to fail never recovers.
+  kvTransfer:
+    kv_connector: LMCacheConnectorV1
+    kv_role: kv_consumer
+    kv_load_failure_policy: recompute
+    kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: consumer1, skip_last_n_tokens: 0}
+worker:
+  kvTransfer:
+    kv_connector: LMCacheConnectorV1
+    kv_role: kv_both
+    kv_load_failure_policy: recompute
+    kv_connector_extra_config: {discard_partial_chunks: false}
+{{- end }}
+
+{{/* Takes {root, role} → YAML of the facts that the worker pod renders from. */}}
+{{- define "dpd.role" -}}
+{{- $values := .root.Values -}}
+{{- $row := get (include "dpd.role.rows" . | fromYaml) .role -}}
+{{- $spec := ternary (dict) $values (hasKey $row "section") -}}
+{{- if hasKey $row "section" }}{{ $spec = get $values.pdSpec $row.section | default dict }}{{ end -}}
+{{- $resources := ternary $spec.resources $values.worker.resources (hasKey $row "section") | default dict -}}
+{{- $args := include "dpd.role.args" (dict "root" .root "row" $row "spec" $spec) | fromJsonArray -}}
+{{- $ranks := include "dpd.args.value" (dict "args" $args "key" "tensor-parallel-size") | default "1" | int -}}
+{{- $limits := $resources.limits | default dict -}}
+{{- $gpus := 0 -}}
+{{- range $key, $count := $limits }}{{ if regexMatch "^nvidia\\.com/(gpu|mig-.+)$" $key }}{{ $gpus = add $gpus (int $count) }}{{ end }}{{ end -}}
+{{- dict
+  "role" .role
+  "name" (include "dpd.workload.name" .)
+  "path" (ternary (printf "pdSpec.%s" (get $row "section")) "worker" (hasKey $row "section"))
+  "pdRole" (get $row "pdRole")
+  "replicas" (get $spec "replicas" | default 1)
+  "nodeSelector" (ternary $spec.nodeSelector nil (hasKey $row "section"))
+  "args" $args
+  "ranks" $ranks
+  "gpus" $gpus
+  "efa" (and (hasKey $row "section") (eq $values.transfer.fabric "efa"))
+  "lmcache" (eq (include "dpd.lmcache.enabled" .root) "true")
+  "resources" $resources
+| toJson -}}
+{{- end }}
+
+{{/* Takes {root, row, spec} → JSON list: worker.args <- defaults <- the role's args <- what the role implies. */}}
+{{- define "dpd.role.args" -}}
+{{- $values := .root.Values -}}
+{{- $own := ternary .spec.args list (hasKey .row "section") | default list -}}
+{{- $args := include "dpd.args.merge" (dict "base" ($values.worker.args | default list) "over" $own) | fromJsonArray -}}
+{{- if and .row.maxNumSeqs (not (include "dpd.args.has" (dict "args" $args "key" "max-num-seqs"))) -}}
+  {{- $args = concat $args (list "--max-num-seqs" .row.maxNumSeqs) -}}
+{{- end -}}
+{{- $args = concat $args (include "dpd.model.args" (dict "root" .root "args" $args) | fromJsonArray) -}}
+{{- $implied := .row.implied | default list -}}
+{{- if eq (include "dpd.lmcache.enabled" .root) "true" -}}
+  {{- $implied = concat $implied (list "--kv-transfer-config" (toJson .row.kvTransfer)) -}}
+{{- end -}}
+{{ include "dpd.args.merge" (dict "base" $args "over" $implied) }}
+{{- end }}
+
+{{/* Everything one role needs: its Deployment, its headless Service, its LMCache ConfigMap. Takes {root, role}. */}}
+{{- define "dpd.role.manifests" -}}
+{{- $context := dict "root" .root "facts" (include "dpd.role" . | fromJson) -}}
+{{ include "dpd.deployment" $context }}
+---
+{{ include "dpd.service" $context }}
+{{- if $context.facts.lmcache }}
+---
+{{ include "dpd.lmcache.configMap" $context }}
+{{- end }}
+{{- end }}

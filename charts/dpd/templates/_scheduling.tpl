@@ -1,0 +1,61 @@
+{{/* Which nodes a worker may run on. Takes {root, facts}; begins with a line break. */}}
+
+{{- define "dpd.scheduling" -}}
+{{- $values := .root.Values -}}
+{{- $topology := ternary (($values.pdSpec | default dict).topologySpec) nil (ne .facts.role "worker") | default dict -}}
+{{- $selector := dict -}}
+{{- with $values.instanceType }}{{ $_ := set $selector "node.kubernetes.io/instance-type" . }}{{ end -}}
+{{- with $topology.availabilityZone }}{{ $_ := set $selector "topology.kubernetes.io/zone" . }}{{ end -}}
+{{- with mergeOverwrite $selector (.facts.nodeSelector | default dict) }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $affinity := dict -}}
+{{- with include "dpd.affinity.node" $values | fromYaml }}{{ $_ := set $affinity "nodeAffinity" . }}{{ end -}}
+{{- if and (ne .facts.role "worker") (not $topology.availabilityZone) (ne (get $topology "sameAZ" | toString) "false") -}}
+  {{- $_ := set $affinity "podAffinity" (include "dpd.affinity.zone" (dict "root" .root "topology" $topology) | fromYaml) -}}
+{{- end -}}
+{{- with $affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* nodeAffinity word for word, or instanceTypes: one of them is required, the earlier ones are preferred. */}}
+{{- define "dpd.affinity.node" -}}
+{{- $types := .instanceTypes -}}
+{{- if .nodeAffinity -}}
+{{ toYaml .nodeAffinity }}
+{{- else if $types -}}
+requiredDuringSchedulingIgnoredDuringExecution:
+  nodeSelectorTerms:
+    - matchExpressions:
+        - {key: node.kubernetes.io/instance-type, operator: In, values: {{ toJson $types }}}
+preferredDuringSchedulingIgnoredDuringExecution:
+  {{- range $index, $type := $types }}
+  - weight: {{ max 1 (sub 100 (mul 10 $index)) }}
+    preference:
+      matchExpressions:
+        - {key: node.kubernetes.io/instance-type, operator: In, values: {{ list $type | toJson }}}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+All workers of the endpoint in one zone, wherever the first one lands. It is a rule on EFA, whose traffic never leaves a
+zone, and where the manifest says sameAZ; else a preference, for nodes without a zone label could never meet the rule.
+*/}}
+{{- define "dpd.affinity.zone" -}}
+{{- $term := dict
+  "topologyKey" "topology.kubernetes.io/zone"
+  "labelSelector" (dict "matchLabels" (dict "app" (include "dpd.name" .root) "deploying-service" "hyperpod-inference")) -}}
+{{- if or (eq .root.Values.transfer.fabric "efa") .topology.sameAZ -}}
+{{ dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term) | toYaml }}
+{{- else -}}
+{{ dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $term)) | toYaml }}
+{{- end }}
+{{- end }}

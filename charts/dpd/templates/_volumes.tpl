@@ -1,0 +1,52 @@
+{{/* Volumes of a worker pod and what each container mounts. Take {root, facts}. */}}
+
+{{/* Names that belong to the chart; a user's volume may not take one. */}}
+{{- define "dpd.volumes.reserved" -}}
+- shm
+- tmp
+- engine-metrics
+- lmcache-config
+- proxy-config
+- proxy-tmp
+- collector-config
+{{- end }}
+
+{{- define "dpd.volumes" -}}
+{{ include "dpd.model.podVolume" .root }}
+- name: shm
+  emptyDir: {medium: Memory, sizeLimit: {{ .root.Values.shm.sizeLimit }}}
+- name: tmp
+  emptyDir: {}
+- name: engine-metrics
+  emptyDir: {medium: Memory, sizeLimit: 256Mi}
+{{- if .facts.lmcache }}
+- name: lmcache-config
+  configMap: {name: {{ include "dpd.lmcache.config" (dict "root" .root "role" .facts.role) }}}
+{{- end }}
+- name: proxy-config
+  configMap: {name: {{ include "dpd.proxy.config" .root }}}
+- name: proxy-tmp
+  emptyDir: {}
+{{- if eq (include "dpd.metrics.enabled" .root) "true" }}
+- name: collector-config
+  configMap: {name: {{ include "dpd.collector.config" .root }}}
+{{- end }}
+{{- with (.root.Values.kubernetes | default dict).volumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "dpd.volumes.worker" -}}
+{{ include "dpd.model.mount" .root }}
+- name: shm
+  mountPath: /dev/shm
+- name: tmp
+  mountPath: /tmp
+- name: engine-metrics
+  mountPath: {{ include "dpd.env.metricsFolder" .root }}
+{{- if .facts.lmcache }}
+- name: lmcache-config
+  mountPath: /etc/lmcache
+  readOnly: true
+{{- end }}
+{{- end }}

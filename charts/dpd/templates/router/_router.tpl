@@ -1,0 +1,48 @@
+{{/* The router: whether there is one, and the file it reads. */}}
+
+{{- define "dpd.router.enabled" -}}
+{{- if or .Values.pdSpec (.Values.intelligentRoutingSpec | default dict).enabled }}true{{ end -}}
+{{- end }}
+
+{{- define "dpd.router.strategy" -}}
+{{ (.Values.intelligentRoutingSpec | default dict).routingStrategy | default "prefixaware" }}
+{{- end }}
+
+{{/* One leading slash, however the manifest writes it. */}}
+{{- define "dpd.router.invocationPath" -}}
+/{{ trimAll "/" (.Values.invocationEndpoint | default "invocations") }}
+{{- end }}
+
+{{- define "dpd.router.file" -}}
+{{- $root := . -}}
+{{- $routing := dict "strategy" (include "dpd.router.strategy" .) -}}
+{{- $file := dict
+  "listen" (dict "host" "0.0.0.0" "port" 8080)
+  "endpoint" (dict
+    "name" (include "dpd.name" .)
+    "namespace" (include "dpd.namespace" .)
+    "invocationPath" (include "dpd.router.invocationPath" .))
+  "routing" $routing -}}
+{{- $roles := list "worker" -}}
+{{- if .Values.pdSpec -}}
+  {{- $roles = list "prefill" "decode" -}}
+  {{- $_ := set $routing "threshold" (int (ternary .Values.pdSpec.routingThreshold 4096 (kindIs "invalid" .Values.pdSpec.routingThreshold | not))) -}}
+  {{- $_ := set $file "transfer" (include "dpd.router.transfer" . | fromYaml) -}}
+{{- end -}}
+{{- $pools := dict -}}
+{{- range $roles -}}
+  {{- $_ := set $pools . (list (dict "host" (include "dpd.workload.host" (dict "root" $root "role" .)) "port" 8081)) -}}
+{{- end -}}
+{{- $_ := set $file "pools" $pools -}}
+{{ toYaml $file }}
+{{- end }}
+
+{{- define "dpd.router.transfer" -}}
+{{- $ranks := (include "dpd.role" (dict "root" . "role" "decode") | fromJson).ranks -}}
+{{- dict
+  "connector" .Values.transfer.connector
+  "initPorts" (include "dpd.lmcache.ports" (dict "first" .Values.transfer.initPort "count" $ranks) | fromJsonArray)
+  "allocPorts" (include "dpd.lmcache.ports" (dict "first" .Values.transfer.allocPort "count" $ranks) | fromJsonArray)
+  "notify" (dict "host" "0.0.0.0" "port" (int .Values.transfer.notifyPort))
+| toYaml }}
+{{- end }}
