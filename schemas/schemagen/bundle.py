@@ -1,0 +1,79 @@
+"""The JSON schemas: the contract for the renderer, the values for Helm. Both draft-07, with local references only."""
+
+from typing import Any
+
+from schemagen.sources import Schema, SourceError, Sources, reference_name, references
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+_RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+
+
+def contract_bundle(sources: Sources) -> Schema:
+    """Return the schema of a whole InferenceEndpointConfig document."""
+    return _bundle(sources, {**sources.document, "$schema": DRAFT})
+
+
+def values_bundle(sources: Sources) -> Schema:
+    """Return the schema of the chart's values: the contract's spec at top level, the chart's own keys, Helm's global.
+
+    A key of the spec that is not required may also be null, which means absent. Raises SourceError when a chart-only
+    key has the name of a contract key.
+    """
+    spec = sources.definitions["Spec"]
+    own = sources.values
+    clash = sorted(set(spec["properties"]) & set(own["properties"]))
+    if clash:
+        raise SourceError(
+            f"schemas/values.schema.yaml: {', '.join(clash)}: already a key of the contract; rename the chart's key"
+        )
+    properties = {
+        key: schema if key in spec["required"] else _nullable(sources, schema)
+        for key, schema in spec["properties"].items()
+    }
+    properties.update(own["properties"])
+    properties["global"] = {"description": "Helm's values for every chart of a release.", "type": "object"}
+    root = {
+        "$schema": DRAFT,
+        "title": "Values of the dpd chart",
+        "description": "The spec of an InferenceEndpointConfig, key by key, and the chart's own keys.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": sorted([*spec["required"], *own.get("required", [])]),
+        "properties": properties,
+    }
+    return _bundle(sources, root)
+
+
+def _nullable(sources: Sources, schema: Schema) -> Schema:
+    """Widen `schema` by null, inlining what it refers to: an anyOf would hide the path of the error inside."""
+    widened = {**sources.resolve(schema), **{key: value for key, value in schema.items() if key != "$ref"}}
+    widened["type"] = [widened["type"], "null"]
+    return {**widened, "enum": [*widened["enum"], None]} if "enum" in widened else widened
+
+
+def _bundle(sources: Sources, root: Schema) -> Schema:
+    reached: dict[str, Schema] = {}
+    pending = sorted(references(root))
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached[name] = sources.definitions[name]
+            pending.extend(references(reached[name]))
+    definitions = {name: _localise(schema) for name, schema in reached.items()}
+    return {**_localise(root), "definitions": definitions}
+
+
+def _localise(schema: Any) -> Any:
+    """Point references at `#/definitions` and turn integer formats, which draft-07 does not know, into bounds."""
+    if type(schema) is list:
+        return [_localise(each) for each in schema]
+    if type(schema) is not dict:
+        return schema
+    result = {key: _localise(value) for key, value in schema.items()}
+    if type(schema.get("$ref")) is str:
+        result["$ref"] = f"#/definitions/{reference_name(schema['$ref'])}"
+    if type(schema.get("format")) is str and schema["format"] in _RANGES:
+        low, high = _RANGES[result.pop("format")]
+        result.setdefault("minimum", low)
+        result.setdefault("maximum", high)
+    return result
