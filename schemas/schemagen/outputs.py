@@ -5,14 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from schemagen.bundle import contract_bundle, values_bundle
+from schemagen.crd import custom_resource_definition
+from schemagen.pages import endpoint_page, values_page
 from schemagen.sources import Sources
 
 
 def outputs(sources: Sources) -> dict[str, str]:
     """Return every generated file: path relative to the repository, and content."""
     return {
+        "charts/dpd-operator/crds/inferenceendpointconfigs.yaml": as_yaml(custom_resource_definition(sources)),
         "charts/dpd/values.schema.json": as_json(values_bundle(sources)),
+        "docs/reference/endpoint.md": endpoint_page(sources),
+        "docs/reference/values.md": values_page(sources),
         "renderer/src/dpd/contract.schema.json": as_json(contract_bundle(sources)),
     }
 
@@ -32,3 +39,16 @@ def stale(root: Path, files: Mapping[str, str]) -> list[str]:
 def as_json(content: Any) -> str:
     """Return `content` as JSON text: sorted, indented, with a trailing newline."""
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def as_yaml(content: Any) -> str:
+    """Return `content` as YAML text: sorted, without aliases, with a leading remark and a trailing newline."""
+    text: str = yaml.dump(content, Dumper=_Plain, sort_keys=True, width=120, allow_unicode=True)
+    return f"# Generated from schemas/ by `make generate`; do not edit.\n{text}"
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a part that occurs twice twice, rather than as an alias of the first."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
