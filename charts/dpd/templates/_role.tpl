@@ -49,7 +49,7 @@ worker:
   "name" (include "dpd.workload.name" .)
   "path" (ternary (printf "pdSpec.%s" (get $row "section")) "worker" (hasKey $row "section"))
   "pdRole" (get $row "pdRole")
-  "replicas" (get $spec "replicas" | default 1)
+  "replicas" (ternary 1 $spec.replicas (kindIs "invalid" $spec.replicas))
   "nodeSelector" (ternary $spec.nodeSelector nil (hasKey $row "section"))
   "args" $args
   "ranks" $ranks

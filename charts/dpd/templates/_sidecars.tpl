@@ -8,9 +8,9 @@
 {{/* The proxy's files: nginx.conf is a template, the Lua beside it is not. */}}
 {{- define "dpd.proxy.files" -}}
 nginx.conf: |
-  {{- tpl (.Files.Get "files/proxy/nginx.conf") . | nindent 2 }}
+  {{- tpl (.Files.Get "files/proxy/nginx.conf") . | trim | nindent 2 }}
 metrics.lua: |
-  {{- .Files.Get "files/proxy/metrics.lua" | nindent 2 }}
+  {{- .Files.Get "files/proxy/metrics.lua" | trim | nindent 2 }}
 {{- end }}
 
 {{/* Takes {root, facts}. */}}
@@ -49,6 +49,8 @@ volumeMounts:
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: NODE_NAME
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+- name: INVOCATION_PATH
+  value: {{ include "dpd.router.invocationPath" .root | quote }}
 {{- $fixed := include "dpd.metrics.labels" . | fromYaml }}
 {{- range $name := keys $fixed | sortAlpha }}
 - name: METRIC_LABEL_{{ upper $name }}

@@ -1,0 +1,88 @@
+"""Find an nginx with Lua for the tests, or unpack Debian's packages of it under .cache/nginx; nothing is installed.
+
+Usage: nginx.py, which prints the program's path.
+"""
+
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".cache" / "nginx"
+PACKAGES = [
+    "nginx",
+    "libnginx-mod-http-ndk",
+    "libnginx-mod-http-lua",
+    "libluajit2-5.1-2",
+    "lua-resty-core",
+    "lua-resty-lrucache",
+    "libpcre3",
+]
+MODULES = ["ndk_http_module.so", "ngx_http_lua_module.so"]
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """How to start nginx with Lua: words of the command before its own options, and additions to the environment."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+class UnavailableError(Exception):
+    """No nginx with Lua can be had here; the message says why."""
+
+
+def debian(root: Path) -> Nginx:
+    """Describe Debian's nginx as it lies under `root` (/ when installed); raise UnavailableError if a part is missing."""
+    program = root / "usr/sbin/nginx"
+    modules = [root / "usr/lib/nginx/modules" / name for name in MODULES]
+    missing = [str(path) for path in (program, *modules) if not path.exists()]
+    if missing:
+        raise UnavailableError(f"{missing[0]} is missing")
+    libraries = root / "usr/lib" / f"{platform.machine()}-linux-gnu"
+    globals_ = " ".join(f"load_module {module};" for module in modules)
+    environment = {
+        "LUA_PATH": f"{root / 'usr/share/lua/5.1'}/?.lua;;",
+        "LD_LIBRARY_PATH": f"{libraries}:{root / 'lib' / libraries.name}",
+    }
+    return Nginx((str(program), "-g", globals_), environment)
+
+
+def unpack() -> None:
+    """Download Debian's packages with apt-get and unpack them; needs no root and changes nothing outside .cache."""
+    for tool in ("apt-get", "dpkg-deb"):
+        if not shutil.which(tool):
+            raise UnavailableError(f"{tool} is not on PATH, and nginx with Lua is not installed")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    archives = FOLDER / "archives"
+    archives.mkdir(parents=True)
+    got = subprocess.run(["apt-get", "download", *PACKAGES], cwd=archives, capture_output=True, text=True)
+    if got.returncode:
+        raise UnavailableError(f"apt-get download failed: {got.stderr.strip()}")
+    for archive in sorted(archives.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", archive, FOLDER / "root"], check=True)
+
+
+def find() -> Nginx:
+    """OpenResty on PATH, else Debian's nginx as installed, else unpacked under .cache/nginx (downloaded when absent)."""
+    openresty = shutil.which("openresty")
+    if openresty:
+        return Nginx((openresty,), {})
+    for root in (Path("/"), FOLDER / "root"):
+        try:
+            return debian(root)
+        except UnavailableError:
+            continue
+    unpack()
+    return debian(FOLDER / "root")
+
+
+if __name__ == "__main__":
+    try:
+        print(find().command[0])
+    except UnavailableError as problem:
+        sys.exit(f"nginx: {problem}; install nginx with its Lua module, or OpenResty")
