@@ -1,0 +1,62 @@
+"""The `dpd` command: the only place that reads arguments, files and standard input, and that prints.
+
+Exit codes: 0 all good, 1 a bad manifest, 2 bad usage (a missing file, an unwritable output, an unknown flag).
+Imports are late so that `dpd --help` and shell completion stay quick.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from dpd import __version__
+
+OK, BAD_MANIFEST, BAD_USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        arguments = _parser().parse_args(argv)
+        code = _run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; without this the interpreter would complain once again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from dpd.commands import render, validate
+
+    if arguments.command == "validate":
+        return validate(arguments.files, is_strict=arguments.strict)
+    return render(arguments.file, arguments.output, is_strict=arguments.strict)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dpd",
+        description="Turn an InferenceEndpointConfig into values for the dpd chart.",
+        epilog="Exit codes: 0 all good, 1 a bad manifest, 2 bad usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"dpd {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    validate = commands.add_parser("validate", help="say everything that is wrong with manifests", allow_abbrev=False)
+    validate.add_argument("files", nargs="+", metavar="FILE", help="a manifest; - reads standard input")
+    render = commands.add_parser("render", help="write the values file of a manifest", allow_abbrev=False)
+    render.add_argument("file", metavar="FILE", help="a manifest; - reads standard input")
+    render.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        default="-",
+        help="a file, or a folder (PATH/) that gets NAMESPACE-NAME.yaml per endpoint; default: standard output",
+    )
+    for command in (validate, render):
+        command.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    return parser

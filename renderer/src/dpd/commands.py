@@ -1,0 +1,122 @@
+"""What `dpd validate` and `dpd render` do, between the command line and the pure stages."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dpd import render as rendering
+from dpd.checks import Checked, check_file
+from dpd.contract import Contract
+from dpd.endpoint import DEFAULT_NAMESPACE, Endpoint
+from dpd.output import write_all
+from dpd.package import contract_schema
+from dpd.problems import Problem
+from dpd.reader import MAX_BYTES
+from dpd.yamlout import write
+
+OK, BAD_MANIFEST, BAD_USAGE = 0, 1, 2
+STDIN = "-"
+_DEFAULT_NAME = "values.yaml"
+
+
+class UsageError(Exception):
+    """The command cannot do what it was asked to; the message says why."""
+
+
+def validate(files: Iterable[str], *, is_strict: bool) -> int:
+    """Check every file and print all problems. Returns the exit code."""
+    contract = Contract(contract_schema())
+    code = OK
+    for file in files:
+        try:
+            checked = check_file(_load(file), contract, is_strict=is_strict)
+        except UsageError as error:
+            _complain(str(error))
+            code = BAD_USAGE
+            continue
+        _report(file, checked.problems)
+        if not checked.is_good:
+            code = max(code, BAD_MANIFEST)
+        else:
+            _print(f"{_shown_name(file)}: {_count(checked)}, valid\n")
+    return code
+
+
+def render(file: str, output: str, *, is_strict: bool) -> int:
+    """Check a file and write the values of its endpoints, if nothing is wrong. Returns the exit code."""
+    contract = Contract(contract_schema())
+    try:
+        checked = check_file(_load(file), contract, is_strict=is_strict)
+        _report(file, checked.problems)
+        if not checked.is_good:
+            return BAD_MANIFEST
+        if output == STDIN:
+            _print("---\n".join(_text(each, _DEFAULT_NAME, contract) for each in checked.endpoints))
+        else:
+            targets = _targets(output, checked.endpoints)
+            _write({path: _text(each, path.name, contract) for path, each in targets.items()})
+    except UsageError as error:
+        _complain(str(error))
+        return BAD_USAGE
+    return OK
+
+
+def _text(endpoint: Endpoint, file_name: str, contract: Contract) -> str:
+    return write(rendering.header(endpoint, file_name), rendering.values(endpoint, contract.spec_keys))
+
+
+def _targets(output: str, endpoints: tuple[Endpoint, ...]) -> Mapping[Path, Endpoint]:
+    path = Path(output)
+    if output.endswith("/") or path.is_dir():
+        return {path / f"{each.namespace or DEFAULT_NAMESPACE}-{each.name}.yaml": each for each in endpoints}
+    if len(endpoints) > 1:
+        fact = f"{len(endpoints)} endpoints do not fit one values file"
+        raise UsageError(f"{output}: {fact}; give a folder instead: -o {path.with_suffix('')}/")
+    return {path: endpoints[0]}
+
+
+def _write(texts: Mapping[Path, str]) -> None:
+    try:
+        for folder in {path.parent for path in texts}:
+            if not folder.is_dir():
+                raise UsageError(f"{folder}/: no such folder; make it first: mkdir -p {folder}")
+        write_all(texts)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}; nothing was written") from None
+
+
+def _load(file: str) -> bytes:
+    """Read at most one byte more than a manifest may have."""
+    try:
+        if file == STDIN:
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with Path(file).open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{file}: {said}") from None
+
+
+def _report(file: str, problems: Iterable[Problem]) -> None:
+    for each in problems:
+        prefix = "" if each.is_error else "warning: "
+        print(f"{prefix}{_shown_name(file)}:{each.line or 1}: {each.text}", file=sys.stderr)  # noqa: T201
+
+
+def _shown_name(file: str) -> str:
+    return "stdin" if file == STDIN else file
+
+
+def _count(checked: Checked) -> str:
+    found = len(checked.endpoints)
+    return f"{found} endpoint{'' if found == 1 else 's'}"
+
+
+def _print(text: str) -> None:
+    """Write UTF-8 whatever the locale is."""
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    sys.stdout.buffer.flush()
+
+
+def _complain(text: str) -> None:
+    print(f"dpd: {text}", file=sys.stderr)  # noqa: T201

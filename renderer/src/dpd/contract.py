@@ -1,0 +1,129 @@
+"""Second stop of a manifest: does the document have the shape the contract gives an InferenceEndpointConfig?
+
+The schema says what is allowed, `wording` says it in sentences. No I/O: the schema comes in as data.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
+
+from dpd import wording
+from dpd.document import Document, without_nulls
+from dpd.hints import nearest
+from dpd.problems import FieldPath, Problem, shown
+from dpd.wording import Finding
+
+API_VERSION = "inference.sagemaker.aws.amazon.com/v1"
+KIND = "InferenceEndpointConfig"
+_ALTERNATIVES = ("anyOf", "oneOf")
+
+
+class Contract:
+    """The contract's schema, ready to check documents against."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._validator = Draft7Validator(schema)
+
+    @property
+    def spec_keys(self) -> tuple[str, ...]:
+        """The keys of `spec` in the contract's order."""
+        return tuple(self._properties(self._schema["properties"]["spec"]))
+
+    def problems(self, document: Document) -> list[Problem]:
+        """Return everything the contract holds against `document`, in no particular order."""
+        stranger = _stranger(document.value)
+        if stranger:
+            return stranger
+        errors = self._validator.iter_errors(without_nulls(document.value))
+        leaves = [leaf for error in errors for leaf in _leaves(_finding(error))]
+        unknown = [each for each in leaves if each.keyword == "additionalProperties"]
+        problems = [each for error in unknown for each in self._unknown_keys(error)]
+        meant = {(*each.path[:-1], self._meant(each.path, unknown)) for each in problems}
+        for leaf in leaves:
+            if leaf.keyword != "additionalProperties":
+                problems.extend(each for each in wording.explain(leaf, document.written) if each.path not in meant)
+        return problems
+
+    def _unknown_keys(self, error: Finding) -> Iterator[Problem]:
+        path = error.path
+        known = _known_keys(error)
+        for key in sorted(set(error.value) - set(known)):
+            yield wording.unknown_key((*path, key), known, self._homes(key))
+
+    def _meant(self, path: FieldPath, unknown: list[Finding]) -> str | None:
+        parents = [each for each in unknown if each.path == path[:-1]]
+        return nearest(str(path[-1]), _known_keys(parents[0])) if parents else None
+
+    def _homes(self, key: str) -> list[FieldPath]:
+        return [path for path in self._paths(self._schema["properties"]["spec"], ("spec",)) if path[-1] == key]
+
+    def _paths(self, schema: Mapping[str, Any], path: FieldPath) -> Iterator[FieldPath]:
+        if "io.k8s." in schema.get("$ref", ""):
+            return
+        for key, each in self._properties(schema).items():
+            yield (*path, key)
+            yield from self._paths(each, (*path, key))
+
+    def _properties(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        properties: Mapping[str, Any] = self._resolved(schema).get("properties", {})
+        return properties
+
+    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        while "$ref" in schema:
+            target: Any = self._schema
+            for step in schema["$ref"].removeprefix("#/").split("/"):
+                target = target[step.replace("~1", "/").replace("~0", "~")]
+            schema = target
+        return schema
+
+
+def _finding(error: ValidationError) -> Finding:
+    branches: dict[Any, list[Finding]] = {}
+    for each in error.context or ():
+        branches.setdefault(each.schema_path[0], []).append(_finding(each))
+    return Finding(
+        keyword=str(error.validator),
+        wanted=error.validator_value,
+        value=error.instance,
+        path=tuple(error.absolute_path),
+        schema=error.schema if isinstance(error.schema, Mapping) else {},
+        branches=tuple(tuple(each) for each in branches.values()),
+    )
+
+
+def _known_keys(error: Finding) -> list[str]:
+    return list(error.schema.get("properties", {}))
+
+
+def _leaves(error: Finding) -> Iterator[Finding]:
+    """Follow an error of alternatives down to the alternative that was meant, where one can be told."""
+    if error.keyword not in _ALTERNATIVES or not error.branches:
+        yield error
+        return
+    meant = [
+        branch
+        for branch in error.branches
+        if not any(each.keyword == "type" and each.path == error.path for each in branch)
+    ]
+    if not meant:
+        yield error
+        return
+    for each in meant[0]:
+        yield from _leaves(each)
+
+
+def _stranger(value: Any) -> list[Problem]:
+    """Say why a document cannot be an InferenceEndpointConfig at all, in which case nothing else is worth saying."""
+    if not isinstance(value, dict):
+        fact = f"the document is {wording.type_of(value)}, not a mapping"
+        return [Problem((), fact, f"start it with apiVersion: {API_VERSION}")]
+    kind, version = value.get("kind"), value.get("apiVersion")
+    if isinstance(kind, str) and kind != KIND:
+        near = f"did you mean {KIND}?" if nearest(kind, [KIND]) else "keep it in a file of its own for kubectl apply"
+        return [Problem(("kind",), f"{shown(kind)} is not rendered, only {KIND} is", near)]
+    if isinstance(version, str) and version != API_VERSION:
+        return [Problem(("apiVersion",), f"{shown(version)} is not supported", f"write {API_VERSION}")]
+    return []

@@ -1,0 +1,46 @@
+"""Reading engine flags out of argument lists, the way the chart merges them: a role's flag wins over the worker's."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dpd.problems import FieldPath
+
+_SHORT = {
+    "-tp": "--tensor-parallel-size",
+    "-pp": "--pipeline-parallel-size",
+    "-dp": "--data-parallel-size",
+}
+_FLAG = re.compile(r"--?[A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag as it is in force: its value (None for a switch) and where it is written."""
+
+    value: str | None
+    path: FieldPath
+
+
+def canonical(token: str) -> str:
+    """Return the long spelling with dashes of a flag token, without a value attached by `=`."""
+    head = token.partition("=")[0]
+    return _SHORT.get(head, head.replace("_", "-"))
+
+
+def find(args: Sequence[str], path: FieldPath, names: Iterable[str]) -> Flag | None:
+    """Return the last of the flags `names` in `args` (which lie at `path`), or None."""
+    wanted = frozenset(names)
+    found: Flag | None = None
+    for index, token in enumerate(args):
+        if not _FLAG.match(token) or canonical(token) not in wanted:
+            continue
+        _, attached, value = token.partition("=")
+        following = args[index + 1] if index + 1 < len(args) else None
+        if attached:
+            found = Flag(value, (*path, index))
+        elif following is not None and not _FLAG.match(following):
+            found = Flag(following, (*path, index))
+        else:
+            found = Flag(None, (*path, index))
+    return found

@@ -1,0 +1,44 @@
+"""Writing files whole or not at all: into temporary files of the same folder, then renamed over the old ones."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+_MODE = 0o666
+
+
+def write_all(texts: Mapping[Path, str]) -> None:
+    """Write every file, creating no folder. Raises OSError, in which case no file has changed its content."""
+    drafts: dict[Path, Path] = {}
+    try:
+        for target, text in texts.items():
+            drafts[target] = _draft(target, text)
+        for target, draft in drafts.items():
+            draft.replace(target)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+
+
+def _draft(target: Path, text: str) -> Path:
+    if target.is_dir():
+        raise IsADirectoryError(21, "Is a directory", str(target))
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(_MODE & ~_umask())
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

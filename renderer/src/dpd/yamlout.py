@@ -1,0 +1,78 @@
+"""Last stop of a manifest: entries → YAML text with comments above keys.
+
+Values go through PyYAML's serializer; strings are quoted wherever a YAML 1.1 reader (kubectl, Helm) would take them for
+something else. The same entries always give the same bytes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from textwrap import indent, wrap
+from typing import Any
+
+import yaml
+
+from dpd.scalars import is_plain_string
+
+_WIDTH = 110
+_STEP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key with its value and the comment above it; a value that is a tuple of entries becomes a mapping."""
+
+    key: str
+    value: Any
+    comment: str = ""
+
+
+class _Dumper(yaml.SafeDumper):
+    """A safe dumper that quotes like a YAML 1.1 reader reads, and writes long texts as blocks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write repeated values out: anchors are hard to read and to edit."""
+        del data
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indent the items of a list under their key."""
+        del indentless
+        super().increase_indent(flow, indentless=False)
+
+
+def _string(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = None
+    if "\n" in text:
+        style = "|"
+    elif not is_plain_string(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _string)
+
+
+def write(header: Iterable[str], entries: Iterable[Entry]) -> str:
+    """Return the YAML document of `entries` under the comment lines `header`."""
+    top = "".join(f"# {line}".rstrip() + "\n" for line in header)
+    return f"{top}\n{_block(tuple(entries))}" if top else _block(tuple(entries))
+
+
+def _block(entries: tuple[Entry, ...]) -> str:
+    return "".join(_comment(each.comment) + _entry(each) for each in entries)
+
+
+def _entry(entry: Entry) -> str:
+    if not isinstance(entry.value, tuple):
+        return _dump({entry.key: entry.value})
+    key = _dump({entry.key: None}).removesuffix(" null\n")
+    return f"{key}\n{indent(_block(entry.value), _STEP)}"
+
+
+def _dump(value: Any) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return text
+
+
+def _comment(text: str) -> str:
+    return "".join(f"# {line}\n" for line in wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False))
