@@ -1,0 +1,147 @@
+"""Who gets into the next step: continuous batching with chunked prefill under a token budget."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dpd_sim.core.blocks import BlockPool, block_hashes
+from dpd_sim.core.request import Sequence
+
+Matched = Callable[[Sequence, int], int]
+"""(sequence, tokens cached here) -> further tokens a connector can bring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Tokens [before, before + new) of a sequence's prompt, computed in this step."""
+
+    sequence: Sequence
+    before: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Tokens the connector brings for a sequence: `local` were cached here, `external` follow them."""
+
+    sequence: Sequence
+    local: int
+    external: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """One step: what to load, what to prefill, what to decode."""
+
+    loads: list[Load] = field(default_factory=list)
+    prefills: list[Piece] = field(default_factory=list)
+    decodes: list[Sequence] = field(default_factory=list)
+    admitted: list[Sequence] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.prefills or self.decodes)
+
+
+class Scheduler:
+    """Waiting and running sequences, and the blocks the running ones hold."""
+
+    def __init__(self, pool: BlockPool, max_seqs: int, max_batched_tokens: int):
+        self.pool = pool
+        self.waiting: deque[Sequence] = deque()
+        self.running: list[Sequence] = []
+        self.preemptions = 0
+        self._max_seqs = max_seqs
+        self._max_tokens = max_batched_tokens
+
+    def add(self, sequence: Sequence) -> None:
+        """Queue a sequence."""
+        self.waiting.append(sequence)
+
+    def plan(self, matched: Matched) -> Plan:
+        """Choose one step; running sequences come first, then as many waiting ones as fit."""
+        plan, budget = Plan(), self._max_tokens
+        for sequence in list(self.running):
+            if sequence in self.running:
+                budget -= self._continue(plan, sequence, budget)
+        while self.waiting and budget > 0 and len(self.running) < self._max_seqs:
+            used = self._admit(plan, self.waiting[0], budget, matched)
+            if not used:
+                break
+            budget -= used
+        return plan
+
+    def remove(self, sequence: Sequence) -> None:
+        """Take a finished or aborted sequence out and give its blocks back."""
+        if sequence in self.running:
+            self.running.remove(sequence)
+        elif sequence in self.waiting:
+            self.waiting.remove(sequence)
+        self._free(sequence)
+
+    def requeue(self, sequence: Sequence) -> None:
+        """Send a sequence back to the head of the queue to be computed anew."""
+        self.running.remove(sequence)
+        self._free(sequence)
+        sequence.computed = 0
+        self.waiting.appendleft(sequence)
+
+    def done(self, sequence: Sequence, new: int) -> None:
+        """Record that `new` more tokens of a sequence are computed, and publish the blocks they fill."""
+        sequence.computed += new
+        full = min(sequence.computed, len(sequence.prompt)) // self.pool.size
+        for digest in sequence.hashes[len(sequence.shared) : full]:
+            if not self.pool.publish(digest):
+                break
+            sequence.private -= 1
+            sequence.shared.append(digest)
+
+    def _continue(self, plan: Plan, sequence: Sequence, budget: int) -> int:
+        want = min(budget, max(1, sequence.tokens - sequence.computed))
+        if want <= 0:
+            return 0
+        while not self._grow(sequence, sequence.computed + want):
+            victim = self.running[-1]
+            self.preemptions += 1
+            self.requeue(victim)
+            if victim is sequence:
+                return 0
+        if sequence.prefilling:
+            plan.prefills.append(Piece(sequence, sequence.computed, want))
+        else:
+            plan.decodes.append(sequence)
+        return want
+
+    def _admit(self, plan: Plan, sequence: Sequence, budget: int, matched: Matched) -> int:
+        if not sequence.hashes:
+            sequence.hashes = block_hashes(sequence.prompt, self.pool.size)
+        local = self.pool.cached_tokens(sequence.hashes, len(sequence.prompt))
+        external = matched(sequence, local) if sequence.reload else 0
+        start = local + external
+        new = min(budget, sequence.tokens - start)
+        hits = sequence.hashes[: local // self.pool.size]
+        for digest in hits:
+            self.pool.share(digest)
+        sequence.shared = hits
+        if not self._grow(sequence, start + new):
+            self._free(sequence)
+            return 0
+        self.waiting.popleft()
+        self.running.append(sequence)
+        sequence.cached, sequence.external, sequence.computed = local, external, start
+        plan.admitted.append(sequence)
+        if external:
+            plan.loads.append(Load(sequence, local, external))
+        plan.prefills.append(Piece(sequence, start, new))
+        return new
+
+    def _grow(self, sequence: Sequence, tokens: int) -> bool:
+        need = -(-tokens // self.pool.size) - sequence.private - len(sequence.shared)
+        if need > 0:
+            if not self.pool.claim(need):
+                return False
+            sequence.private += need
+        return True
+
+    def _free(self, sequence: Sequence) -> None:
+        self.pool.release(sequence.private, sequence.shared)
+        sequence.private, sequence.shared = 0, []

@@ -1,0 +1,1 @@
+"""The OpenAI-compatible surface: parsing and refusing, shaping answers, and the routes."""

@@ -1,0 +1,73 @@
+"""Tool calls, in their least form: when a call is forced, the answer is that call with made-up arguments."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dpd_sim.core.text import fingerprint
+from dpd_sim.http.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A forced call: the function's name and its arguments as JSON text."""
+
+    name: str
+    text: str
+    required: bool
+
+    @property
+    def call_id(self) -> str:
+        """A stable id, so that two engines answer alike."""
+        return f"chatcmpl-tool-{fingerprint(self.name + self.text)}"
+
+
+def choose(body: Mapping[str, Any], auto_allowed: bool) -> Call | None:
+    """What `tools` and `tool_choice` force; None when the model is free to answer in text. Raises ApiError."""
+    offered, choice = body.get("tools") or [], body.get("tool_choice")
+    functions = {name: tool for tool in offered if (name := _name(tool))}
+    if len(functions) != len(offered):
+        raise ApiError("tools: every tool needs type function and a function with a name", param="tools")
+    if choice is None:
+        choice = "auto" if offered else "none"
+    if choice == "none":
+        return None
+    if not offered:
+        raise ApiError("When using `tool_choice`, `tools` must be set.", param="tool_choice")
+    if choice == "auto":
+        if not auto_allowed:
+            raise ApiError('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set')
+        return None
+    name = next(iter(functions)) if choice == "required" else _chosen(choice)
+    if name not in functions:
+        raise ApiError(f"The tool specified in `tool_choice` does not match any of the specified `tools`: {name}")
+    return Call(name, json.dumps(_arguments(functions[name])), choice == "required")
+
+
+def _name(tool: Any) -> str | None:
+    if type(tool) is not dict or type(tool.get("function")) is not dict:
+        return None
+    name = tool["function"].get("name")
+    return name if type(name) is str and name else None
+
+
+def _chosen(choice: Any) -> str:
+    name = _name(choice)
+    if name is None:
+        raise ApiError("tool_choice: none, auto, required or a named function is required", param="tool_choice")
+    return name
+
+
+def _arguments(tool: Mapping[str, Any]) -> dict[str, Any]:
+    schema = tool["function"].get("parameters") or {}
+    properties = schema.get("properties") or {}
+    wanted = schema.get("required") or list(properties)
+    return {name: _example(properties.get(name) or {}) for name in wanted}
+
+
+def _example(schema: Mapping[str, Any]) -> Any:
+    if schema.get("enum"):
+        return schema["enum"][0]
+    examples = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}, "null": None}
+    return examples.get(str(schema.get("type")), "a")
