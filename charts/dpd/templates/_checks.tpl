@@ -1,2 +1,59 @@
+{{/*
+What a JSON schema cannot say: cross-field rules. Every check prints lines of "path: fact; remedy", all of them are shown
+at once. The checks themselves lie in _checks-*.tpl, by concern.
+*/}}
+
 {{- define "dpd.check" -}}
+{{- $lines := list -}}
+{{- range list "names" "worker" "environment" "volumes" "source" "scheduling" "images" -}}
+  {{- $lines = concat $lines (splitList "\n" (include (printf "dpd.check.%s" .) $)) -}}
+{{- end -}}
+{{- if .Values.pdSpec -}}
+  {{- range list "roles" "transfer" -}}
+    {{- $lines = concat $lines (splitList "\n" (include (printf "dpd.check.%s" .) $)) -}}
+  {{- end -}}
+{{- end -}}
+{{- if eq (include "dpd.router.enabled" .) "true" -}}
+  {{- $lines = concat $lines (splitList "\n" (include "dpd.check.router" .)) -}}
+{{- end -}}
+{{- $problems := list -}}
+{{- range $lines }}{{ if trim . }}{{ $problems = append $problems (trim .) }}{{ end }}{{ end -}}
+{{- if $problems -}}
+{{- fail (printf "the values do not fit together:\n%s" (join "\n" $problems)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* The longest name the chart derives is a Service's, and Kubernetes gives it 63 characters. */}}
+{{- define "dpd.check.names" -}}
+{{- $name := include "dpd.name" . -}}
+{{- $path := ternary "nameOverride" "release name" (not (empty .Values.nameOverride)) -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{ $path }}: {{ $name | quote }} cannot name a Service; use lower-case letters, digits and dashes, a letter first
+{{- end -}}
+{{- $longest := ternary (include "dpd.router.service" .) (include "dpd.workload.name" (dict "root" . "role" "worker")) (eq (include "dpd.router.enabled" .) "true") -}}
+{{- if gt (len $longest) 63 }}
+{{ $path }}: {{ $name | quote }} makes a Service name of {{ len $longest }} characters, {{ $longest | quote }}, and 63 are allowed; shorten it to {{ sub (add 63 (len $name)) (len $longest) }} characters
+{{- end -}}
+{{- end }}
+
+{{- define "dpd.check.router" -}}
+{{- $strategy := include "dpd.router.strategy" . -}}
+{{- if not (has $strategy (list "prefixaware" "roundrobin")) }}
+intelligentRoutingSpec.routingStrategy: {{ $strategy }} is not something this chart's router can do yet; use prefixaware or roundrobin
+{{- end -}}
+{{- if and .Values.pdSpec (gt (int .Values.router.replicas) 1) }}
+router.replicas: {{ int .Values.router.replicas }}, and a prefiller tells only one router that a transfer is complete; set it to 1
+{{- end -}}
+{{- end }}
+
+{{- define "dpd.check.images" -}}
+{{- range $name := list "proxy" "collector" -}}
+{{- $image := (get $.Values $name).image -}}
+{{- if not (or $image.tag $image.digest) }}
+{{ $name }}.image.tag: empty, and there is no digest; set one of them
+{{- end -}}
+{{- end -}}
+{{- if ge (int .Values.drainSeconds) (int .Values.terminationGracePeriodSeconds) }}
+terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }} is over before the {{ int .Values.drainSeconds }} drainSeconds are; make it longer
+{{- end -}}
 {{- end }}

@@ -30,7 +30,7 @@ true
 {{- $file := dict "chunk_size" 256 "save_unfull_chunk" true "pre_caching_hash_algorithm" "builtin" -}}
 {{- if ne .facts.pdRole "receiver" -}}
   {{- $_ := set $file "local_cpu" $l1 -}}
-  {{- $_ := set $file "max_local_cpu_size" $values.cache.l1GiBPerRank -}}
+  {{- if $l1 }}{{ $_ := set $file "max_local_cpu_size" $values.cache.l1GiBPerRank }}{{ end -}}
 {{- end -}}
 {{- if .facts.pdRole -}}
   {{- $_ := merge $file (dict

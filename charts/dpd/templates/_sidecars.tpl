@@ -25,7 +25,7 @@ ports:
 env:
   {{- include "dpd.proxy.env" . | nindent 2 }}
 resources:
-  {{- toYaml .root.Values.proxy.resources | nindent 2 }}
+  {{- toYaml (.root.Values.metricsSidecarResources | default .root.Values.proxy.resources) | nindent 2 }}
 # Its own health only: whether the engine behind it answers is the engine's probes' business.
 readinessProbe:
   httpGet: {path: /healthz, port: proxy-metrics}
@@ -82,7 +82,7 @@ ports:
 env:
   {{- toYaml .env | nindent 2 }}
 resources:
-  {{- toYaml .root.Values.collector.resources | nindent 2 }}
+  {{- toYaml (.root.Values.metricsCollectorResources | default .root.Values.collector.resources) | nindent 2 }}
 readinessProbe:
   httpGet: {path: /, port: 13133}
   periodSeconds: 5

@@ -13,6 +13,11 @@
 /{{ trimAll "/" (.Values.invocationEndpoint | default "invocations") }}
 {{- end }}
 
+{{/* Tokens from which a prompt is prefilled elsewhere; 0, which means always, is a value too. */}}
+{{- define "dpd.router.threshold" -}}
+{{ int (ternary 4096 .Values.pdSpec.routingThreshold (kindIs "invalid" .Values.pdSpec.routingThreshold)) }}
+{{- end }}
+
 {{- define "dpd.router.file" -}}
 {{- $root := . -}}
 {{- $routing := dict "strategy" (include "dpd.router.strategy" .) -}}
@@ -26,7 +31,7 @@
 {{- $roles := list "worker" -}}
 {{- if .Values.pdSpec -}}
   {{- $roles = list "prefill" "decode" -}}
-  {{- $_ := set $routing "threshold" (int (ternary .Values.pdSpec.routingThreshold 4096 (kindIs "invalid" .Values.pdSpec.routingThreshold | not))) -}}
+  {{- $_ := set $routing "threshold" (include "dpd.router.threshold" . | int) -}}
   {{- $_ := set $file "transfer" (include "dpd.router.transfer" . | fromYaml) -}}
 {{- end -}}
 {{- $pools := dict -}}

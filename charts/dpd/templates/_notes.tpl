@@ -1,0 +1,40 @@
+{{/* What NOTES.txt says beside commands. */}}
+
+{{/* Keys of the contract that are valid and that this chart draws nothing for, with what is missing. */}}
+{{- define "dpd.notDrawn.rows" -}}
+autoScalingSpec: no autoscaler
+dataCapture: no request or answer is recorded
+dnsConfig: no DNS record
+endpointName: no SageMaker endpoint is registered
+intelligentRoutingSpec.autoScalingSpec: no autoscaler of the router
+kvCacheSpec.cacheConfigFile: lmcache.yaml is written from the other keys
+kvCacheSpec.enableL2Cache: no second cache tier
+modelCacheConfig: no cache of weights on nodes
+modelSourceConfig.prefetchEnabled: the model is read where it lies
+pdSpec.autoScalingSpec: no autoscaler
+pdSpec.topologySpec.placementGroup: nodes carry no label that says their placement group
+tags: no AWS resource is made that could carry them
+tlsConfig: no certificate
+worker.requestLimits: no limit on requests
+{{- end }}
+
+{{/* The ones among them that these values hold, one line each. */}}
+{{- define "dpd.notDrawn" -}}
+{{- range $path, $missing := include "dpd.notDrawn.rows" . | fromYaml -}}
+{{- $node := $.Values -}}
+{{- range splitList "." $path }}{{ $node = get ($node | default dict) . }}{{ end -}}
+{{- if $node }}
+  {{ $path }}: {{ $missing }}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.lmcache (eq (.Values.lmcache.mode | default "InProcess") "MultiProcess") }}
+  lmcache.mode: LMCache runs inside the engine
+{{- end -}}
+{{- end }}
+
+{{/* The model's name in a request: --served-model-name's first, --model's, or the words that stand for it. */}}
+{{- define "dpd.notes.model" -}}
+{{- $args := (include "dpd.role" (dict "root" . "role" (ternary "decode" "worker" (not (empty .Values.pdSpec)))) | fromJson).args -}}
+{{- $served := include "dpd.args.value" (dict "args" $args "key" "served-model-name") -}}
+{{ $served | default (include "dpd.args.value" (dict "args" $args "key" "model")) | default (include "dpd.model.path" .) }}
+{{- end }}
