@@ -1,0 +1,107 @@
+"""What LMCache must be told through the environment for KV to be found and to find room."""
+
+from collections.abc import Iterator
+
+from dpd.endpoint import Endpoint, Role
+from dpd.instances import facts_of
+from dpd.problems import FieldPath, Problem, shown, warning
+from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, DEFAULT_PD_BUFFER_BYTES, gib, gpu_memory_left
+
+_ENV: FieldPath = ("spec", "worker", "environmentVariables")
+_SIZES = ("LMCACHE_PD_BUFFER_SIZE", "PD_BUFFER_SIZE")
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_UTILIZATION = "--gpu-memory-utilization"
+
+
+def hashes_agree(endpoint: Endpoint) -> Iterator[Problem]:
+    """Both roles must hash a prompt alike: one seed, and the built-in hash."""
+    if not endpoint.is_disaggregated:
+        return
+    seed = endpoint.env_value("PYTHONHASHSEED")
+    if not _names(endpoint, "PYTHONHASHSEED"):
+        if endpoint.is_sound(_ENV):
+            fact = "PYTHONHASHSEED is not set, so the chart sets it to 0"
+            yield warning(_ENV, fact, 'add it with value "0": both roles must hash prompts alike')
+    elif seed != "0":
+        fact = f"PYTHONHASHSEED is {shown(seed) if seed is not None else 'not a plain value'}"
+        yield warning(_path(endpoint, "PYTHONHASHSEED"), fact, 'set it to "0": both roles must hash prompts alike')
+    algorithm = endpoint.env_value("LMCACHE_PRE_CACHING_HASH_ALGORITHM")
+    if algorithm not in (None, "builtin"):
+        fact = f"{shown(algorithm)} hashes cannot be matched between the roles by LMCache 0.4.3"
+        yield warning(_path(endpoint, "LMCACHE_PRE_CACHING_HASH_ALGORITHM"), fact, "write builtin, or remove it")
+
+
+def decoders_cache_nothing(endpoint: Endpoint) -> Iterator[Problem]:
+    """What a decoder would keep is kept by the prefillers already."""
+    saved = endpoint.env_value("LMCACHE_SAVE_DECODE_CACHE")
+    if endpoint.is_disaggregated and saved is not None and saved.casefold() in _TRUE:
+        fact = "decoders would cache again what prefillers hold"
+        yield warning(_path(endpoint, "LMCACHE_SAVE_DECODE_CACHE"), fact, 'set it to "False", or remove it')
+
+
+def buffer_sizes_are_numbers(endpoint: Endpoint) -> Iterator[Problem]:
+    """Buffer sizes are numbers of bytes, and both spellings of the name say the same."""
+    if not endpoint.is_disaggregated:
+        return
+    for name in _SIZES:
+        value = endpoint.env_value(name)
+        if value is not None and not value.isdecimal() and "$(" not in value:
+            fact = f"{name} is {shown(value)}, not a number of bytes"
+            yield Problem((*_path(endpoint, name), "value"), fact, 'write it out, as in "8589934592" for 8 GiB')
+    ours, theirs = (endpoint.env_value(name) for name in _SIZES)
+    if ours is not None and theirs is not None and ours != theirs and "$(" not in ours:
+        fact = f"LMCACHE_PD_BUFFER_SIZE is {shown(ours)} and PD_BUFFER_SIZE {shown(theirs)}; LMCache reads the first"
+        yield warning(_path(endpoint, _SIZES[0]), fact, "keep PD_BUFFER_SIZE only")
+
+
+def buffers_fit(endpoint: Endpoint) -> Iterator[Problem]:
+    """The transfer buffer lies on the GPU, in what the engine leaves of it."""
+    if not endpoint.is_disaggregated:
+        return
+    size = _buffer_size(endpoint)
+    for role in endpoint.roles:
+        per_gpu = [facts.gpu_memory_gib for facts in map(facts_of, role.instance_types) if facts]
+        utilization = _utilization(role)
+        if size is None or utilization is None or not per_gpu or not role.has_gpus:
+            continue
+        left = gpu_memory_left(min(per_gpu), utilization)
+        if size > left:
+            yield _too_big(endpoint, role, size, left)
+
+
+def _too_big(endpoint: Endpoint, role: Role, size: int, left: int) -> Problem:
+    flag = role.flag(_UTILIZATION)
+    said = f"{_UTILIZATION} {flag.value}" if flag else f"the default {_UTILIZATION} {DEFAULT_GPU_MEMORY_UTILIZATION}"
+    fact = f"the PD buffer takes {gib(size)} of each GPU, {said} leaves {gib(left)} on a {role.name} pod"
+    path = next((_path(endpoint, name) for name in _SIZES if _names(endpoint, name)), _ENV)
+    return warning(path, fact, f"lower {_UTILIZATION}, or PD_BUFFER_SIZE")
+
+
+def _buffer_size(endpoint: Endpoint) -> int | None:
+    """The size in force; None when it cannot be told from the manifest."""
+    for name in _SIZES:
+        value = endpoint.env_value(name)
+        if value is not None and value.isdecimal():
+            return int(value[:20])
+        if _names(endpoint, name) and "$(PD_BUFFER_SIZE)" not in (value or ""):
+            return None
+    return DEFAULT_PD_BUFFER_BYTES
+
+
+def _utilization(role: Role) -> float | None:
+    flag = role.flag(_UTILIZATION)
+    if flag is None:
+        return DEFAULT_GPU_MEMORY_UTILIZATION
+    try:
+        value = float(flag.value or "")
+    except ValueError:
+        return None
+    return value if 0 < value <= 1 else None
+
+
+def _names(endpoint: Endpoint, name: str) -> bool:
+    return any(each.get("name") == name for each in endpoint.env)
+
+
+def _path(endpoint: Endpoint, name: str) -> FieldPath:
+    return (*_ENV, max(index for index, each in enumerate(endpoint.env) if each.get("name") == name))
