@@ -12,6 +12,7 @@ import zmq.asyncio
 from dpd_sim import lmcache_config
 from dpd_sim.core import keys
 from dpd_sim.core.blocks import BlockPool
+from dpd_sim.core.local_cache import LocalCache
 from dpd_sim.core.pages import PageBuffer, pages_in
 from dpd_sim.core.schedule import Scheduler
 from dpd_sim.engine import Engine, Machine
@@ -21,12 +22,12 @@ from dpd_sim.metrics import names
 from dpd_sim.metrics.registry import Registry
 from dpd_sim.metrics.stats import Stats
 from dpd_sim.pd.connector import Connector, NoConnector
-from dpd_sim.pd.lmcache import Facts, LMCacheConnector, LocalCache, Stores, cancel
+from dpd_sim.pd.lmcache import LMCacheConnector, Stores, cancel
 from dpd_sim.pd.receiver import ReceiverRank
+from dpd_sim.pd.report import GIB, Facts
 from dpd_sim.pd.sender import SenderRank
 from dpd_sim.settings import Settings
 
-GIB = 2**30
 STEP_LIMIT_ENV = "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"
 
 

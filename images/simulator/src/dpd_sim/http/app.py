@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -149,8 +150,12 @@ async def read(request: Request) -> dict[str, Any]:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    assert type(error) is ApiError
-    return JSONResponse(error.body(), error.status)
+    match error:
+        case ApiError():
+            return JSONResponse(error.body(), error.status)
+        case HTTPException():
+            return JSONResponse(ApiError(error.detail, error.status_code).body(), error.status_code, error.headers)
+    raise error
 
 
 class KeyGuard:
@@ -177,5 +182,6 @@ class KeyGuard:
 def application(settings: Settings, parts: Parts, admin: Admin, created: int) -> ASGIApp:
     """The ASGI application of one engine."""
     api = Api(settings, parts, admin, created)
-    app: ASGIApp = Starlette(routes=api.routes(), exception_handlers={ApiError: _refuse})
-    return KeyGuard(app, settings.flags.api_key) if settings.flags.api_key else app
+    keys = settings.flags.api_key or tuple(filter(None, [settings.env.get("VLLM_API_KEY")]))
+    app: ASGIApp = Starlette(routes=api.routes(), exception_handlers={ApiError: _refuse, HTTPException: _refuse})
+    return KeyGuard(app, keys) if keys else app

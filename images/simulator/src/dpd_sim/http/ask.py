@@ -181,7 +181,7 @@ def _sampling(kind: Kind, body: Mapping[str, Any], limits: Limits, longest: int,
         ignore_eos=bool(body.get("ignore_eos")),
         salt=(body.get("seed") or 0) + 1 if _temperature(body) > 0 else 0,
         answer_tokens=limits.answer_tokens,
-        forced=tuple(tokenizer.encode(call.text)) if call else (),
+        forced=tuple(tokenizer.encode(call.text if call else tools.guided(body))),
     )
 
 

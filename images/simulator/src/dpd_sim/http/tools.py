@@ -59,15 +59,46 @@ def _chosen(choice: Any) -> str:
     return name
 
 
-def _arguments(tool: Mapping[str, Any]) -> dict[str, Any]:
-    schema = tool["function"].get("parameters") or {}
-    properties = schema.get("properties") or {}
-    wanted = schema.get("required") or list(properties)
-    return {name: _example(properties.get(name) or {}) for name in wanted}
+def _arguments(tool: Mapping[str, Any]) -> Any:
+    return example({"type": "object", **(tool["function"].get("parameters") or {})})
 
 
-def _example(schema: Mapping[str, Any]) -> Any:
+def guided(body: Mapping[str, Any]) -> str:
+    """The text that `response_format` forces, "" when it forces none. Raises ApiError."""
+    wanted = body.get("response_format") or {}
+    match wanted.get("type", "text"):
+        case "text":
+            return ""
+        case "json_object":
+            return "{}"
+        case "json_schema":
+            schema = (wanted.get("json_schema") or {}).get("schema")
+            if type(schema) is not dict:
+                raise ApiError("response_format: json_schema needs a schema", param="response_format")
+            return json.dumps(example(schema))
+        case other:
+            raise ApiError(f"response_format: unknown type {other!r}", param="response_format")
+
+
+def example(schema: Mapping[str, Any]) -> Any:
+    """A value that a plain JSON schema accepts: types, enums, required properties and item counts are honoured."""
     if schema.get("enum"):
         return schema["enum"][0]
-    examples = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}, "null": None}
-    return examples.get(str(schema.get("type")), "a")
+    if "const" in schema:
+        return schema["const"]
+    match schema.get("type"):
+        case "object":
+            properties = schema.get("properties") or {}
+            return {name: example(properties.get(name) or {}) for name in schema.get("required") or list(properties)}
+        case "array":
+            return [example(schema.get("items") or {})] * max(1, int(schema.get("minItems", 1)))
+        case "integer":
+            return int(schema.get("minimum", 1))
+        case "number":
+            return float(schema.get("minimum", 1.5))
+        case "boolean":
+            return True
+        case "null":
+            return None
+        case _:
+            return "a" * max(1, int(schema.get("minLength", 1)))

@@ -1,69 +1,19 @@
 """LMCacheConnectorV1: finds, loads and saves chunks, as sender, as receiver, or with its CPU cache alone."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from dpd_sim.core import keys
+from dpd_sim.core.local_cache import LocalCache
 from dpd_sim.core.pages import PageBuffer
 from dpd_sim.core.request import Sequence
 from dpd_sim.core.schedule import Load, Plan
-from dpd_sim.core.timing import Timing
-from dpd_sim.lmcache_config import LMCacheConfig
-from dpd_sim.log import Log
-from dpd_sim.metrics.registry import Registry
-from dpd_sim.pd import wire
+from dpd_sim.pd import report, wire
 from dpd_sim.pd.connector import first_token
+from dpd_sim.pd.report import Facts, Moved
 from dpd_sim.pd.sender import SenderRank, Spec, at_once
-
-GIB = 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the connector knows of its engine; `clock` gives seconds, `pause` sleeps simulated seconds."""
-
-    config: LMCacheConfig
-    space: keys.KeySpace
-    root: str
-    ranks: int
-    token_bytes: int
-    timing: Timing
-    clock: Callable[[], float]
-    pause: Callable[[float], Awaitable[None]]
-    log: Log
-    metrics: Registry
-    skip_last: int = 0
-    keep_partial: bool = True
-    recompute: bool = False
-
-    @property
-    def page_bytes(self) -> int:
-        """Bytes of one chunk on one rank; a partial chunk takes as many."""
-        return self.token_bytes * self.config.chunk_size
-
-
-class LocalCache:
-    """LMCache's CPU cache of a rank (all ranks hold the same): chunks by key, least recently used out first."""
-
-    def __init__(self, capacity: int):
-        self._capacity = capacity
-        self._keys: OrderedDict[str, None] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._keys
-
-    def keep(self, key: str) -> None:
-        """Store or refresh a chunk."""
-        self._keys[key] = None
-        self._keys.move_to_end(key)
-        while len(self._keys) > self._capacity:
-            self._keys.popitem(last=False)
 
 
 @dataclass(slots=True)
@@ -103,7 +53,7 @@ class LMCacheConnector:
         )
         hits = self._hits(found, sequence)
         progress.hit = found[hits - 1].end if hits else 0
-        self._count_lookup(tokens, progress.hit)
+        report.lookup(facts, tokens, progress.hit)
         external = progress.hit - local
         if progress.hit >= sequence.tokens:
             external = sequence.tokens - 1 - local
@@ -178,9 +128,9 @@ class LMCacheConnector:
             self._take(rank, wanted, sequence)
         seconds = facts.timing.retrieve(len(wanted) * facts.page_bytes)
         await facts.pause(seconds)
-        tokens = progress.hit - start
+        moved = Moved(progress.hit - start, len(wanted), progress.hit, seconds)
         for rank in range(facts.ranks):
-            self._report_retrieve(rank, sequence, tokens, progress.hit, (len(wanted), seconds))
+            report.retrieved(facts, rank, sequence.request_id, moved)
 
     def _take(self, rank: int, wanted: list[keys.Chunk], sequence: Sequence) -> None:
         for chunk in wanted:
@@ -195,31 +145,6 @@ class LMCacheConnector:
             if buffer.take(key) == "garbage":
                 sequence.garbled = True
                 self._facts.metrics.add("dpd_sim:garbage_reads")
-
-    def _report_retrieve(self, rank: int, sequence: Sequence, tokens: int, total: int, cost: tuple[int, float]) -> None:
-        pages, seconds = cost
-        size = pages * self._facts.page_bytes / GIB
-        rate = size / seconds if seconds else 0.0
-        self._facts.log.request(
-            rank,
-            sequence.request_id,
-            f"Retrieved {tokens} out of {tokens} required tokens (from {total} total tokens). "
-            f"size: {size:.4f} gb, cost {seconds * 1000:.4f} ms, throughput: {rate:.4f} GB/s",
-        )
-        count, worker = self._facts.metrics, {"worker_id": str(rank)}
-        count.add("lmcache:num_retrieve_requests", **worker)
-        count.add("lmcache:num_requested_tokens", tokens, **worker)
-        count.add("lmcache:num_hit_tokens", tokens, **worker)
-        count.observe("lmcache:time_to_retrieve", seconds, **worker)
-        count.observe("lmcache:retrieve_to_gpu_time", seconds, **worker)
-        if seconds:
-            count.observe("lmcache:retrieve_speed", tokens / seconds, **worker)
-
-    def _count_lookup(self, tokens: int, hit: int) -> None:
-        count = self._facts.metrics
-        count.add("lmcache:num_lookup_requests", worker_id="0")
-        count.add("lmcache:num_lookup_tokens", tokens, worker_id="0")
-        count.add("lmcache:num_lookup_hits", hit, worker_id="0")
 
     def _to_store(self, sequence: Sequence, done: int, last: bool) -> list[keys.Chunk]:
         if not self._senders and self._stores.local is None:
@@ -241,7 +166,9 @@ class LMCacheConnector:
             began = self._facts.clock()
             request = self._request(rank, sequence, found)
             await self._senders[rank].send(spec, request, self._facts.timing.transfer(self._facts.page_bytes))
-            self._report_store(rank, sequence, found, self._facts.clock() - began)
+            tokens, seconds = found[-1].end - found[0].start, self._facts.clock() - began
+            moved = Moved(tokens, len(found), len(sequence.prompt), seconds)
+            report.stored(self._facts, rank, sequence.request_id, moved)
             if last:
                 await self._senders[rank].notify(spec.req_id)
 
@@ -251,25 +178,6 @@ class LMCacheConnector:
         names = [self._key(rank, chunk, sequence) for chunk in found]
         return wire.AllocRequest(names, 1, shape, self._facts.space.dtype, last.end - last.start)
 
-    def _report_store(self, rank: int, sequence: Sequence, found: list[keys.Chunk], seconds: float) -> None:
-        tokens = found[-1].end - found[0].start
-        size = len(found) * self._facts.page_bytes / GIB
-        rate = size / seconds if seconds else 0.0
-        self._facts.log.request(
-            rank,
-            sequence.request_id,
-            f"Stored {tokens} out of total {len(sequence.prompt)} tokens. size: {size:.4f} gb, "
-            f"cost {seconds * 1000:.4f} ms, throughput: {rate:.4f} GB/s; "
-            f"offload_time: 0.0000 ms, put_time: {seconds * 1000:.4f} ms",
-        )
-        count, worker = self._facts.metrics, {"worker_id": str(rank)}
-        count.add("lmcache:num_store_requests", **worker)
-        count.add("lmcache:num_stored_tokens", tokens, **worker)
-        count.observe("lmcache:time_to_store", seconds, **worker)
-        count.observe("lmcache:store_put_time", seconds, **worker)
-        if seconds:
-            count.observe("lmcache:store_speed", tokens / seconds, **worker)
-
     def _keep(self, sequence: Sequence, found: list[keys.Chunk]) -> None:
         if self._stores.local is not None:
             for chunk in found:
@@ -277,7 +185,7 @@ class LMCacheConnector:
 
     async def _repeat_notices(self, plan: Plan) -> None:
         """A producer that decodes sends one more notice per token, which a router must not count as another rank's."""
-        for sequence in plan.decodes:
+        for sequence in (s for s in plan.decodes if s.kv_params.get("disagg_spec")):
             for rank, sender in enumerate(self._senders):
                 await sender.notify(Spec.of(sequence.kv_params, rank).req_id)
 
