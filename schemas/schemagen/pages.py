@@ -116,7 +116,9 @@ def _constraint(field: Schema) -> str:
         _range(field, "minLength", "maxLength", " characters"),
         _range(field, "minItems", "maxItems", " items"),
         f"matches {_code(field['pattern'], plain=True)}" if "pattern" in field else "",
-        f"unique by {_code(field['x-kubernetes-list-map-keys'][0])}" if "x-kubernetes-list-map-keys" in field else "",
+        f"unique by {_code(field['x-kubernetes-list-map-keys'][0], plain=True)}"
+        if "x-kubernetes-list-map-keys" in field
+        else "",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -88,7 +88,8 @@ def _read(path: Path) -> Schema:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise SourceError(f"{path}: cannot be read: {error}; restore the file or repair its YAML") from error
+        reason = " ".join(str(error).split())
+        raise SourceError(f"{path}: cannot be read: {reason}; restore the file or repair its YAML") from error
     if type(content) is not dict:
         raise SourceError(f"{path}: is no mapping; a source file is a mapping with a $defs key")
     return content
