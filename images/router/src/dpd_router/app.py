@@ -1,0 +1,105 @@
+"""What is served where: generation goes down the path, the rest is answered here."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from dpd_router.errors import (
+    ConnectFailedError,
+    LegDiedError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RouterError,
+    UnavailableError,
+    UpstreamFailedError,
+)
+from dpd_router.metrics import CONTENT_TYPE, Metrics
+from dpd_router.path import Path
+from dpd_router.pool import Pool, Role
+from dpd_router.seams import Collects
+from dpd_router.stages.accept import ALIAS
+from dpd_router.strategies import leastload
+from dpd_router.types import Call, Policy, Reply
+from dpd_router.wire.exchange import Exchange
+
+CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
+_JSON = (b"content-type", b"application/json")
+Handler = Callable[[Exchange], Awaitable[None]]
+
+
+def served_paths(invocation: str) -> frozenset[str]:
+    """Return every path that is served."""
+    return frozenset({CHAT, COMPLETIONS, MODELS, ALIAS, invocation, "/health", "/ping", "/metrics"})
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Answers exchanges. `draining` says whether the router is on its way out."""
+
+    policy: Policy
+    path: Path[Exchange]
+    pool: Pool
+    legs: Collects
+    metrics: Metrics
+    draining: Callable[[], bool]
+    tell_error: Callable[[str], None]
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one exchange, whatever happens."""
+        with self.metrics.in_flight.track_inprogress():
+            try:
+                await self._dispatch(exchange)
+            except RouterError as error:
+                exchange.refuse(error)
+                self.metrics.count(exchange.ask.path, exchange.status)
+            except Exception as error:  # noqa: BLE001 - the last line of defence: one request, not the router
+                self.tell_error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
+                exchange.refuse(RouterError("The router failed on this request.", code="internal_error"))
+                self.metrics.count(exchange.ask.path, exchange.status)
+
+    async def _dispatch(self, exchange: Exchange) -> None:
+        path, method = exchange.ask.path, exchange.ask.method
+        if path in (CHAT, COMPLETIONS, ALIAS, self.policy.invocation):
+            if method != "POST":
+                raise MethodNotAllowedError(f"{path} takes POST, not {method}.")
+            await self.path.serve(exchange.ask, exchange)
+            return
+        handlers: dict[str, Handler] = {
+            MODELS: self._models,
+            "/health": self._health,
+            "/ping": self._health,
+            "/metrics": self._metrics,
+        }
+        handler = handlers.get(path)
+        if handler is None:
+            raise NotFoundError(f"Nothing is served at {path}.")
+        if method not in ("GET", "HEAD"):
+            raise MethodNotAllowedError(f"{path} takes GET, not {method}.")
+        await handler(exchange)
+        self.metrics.count(path, exchange.status)
+
+    async def _models(self, exchange: Exchange) -> None:
+        ask = exchange.ask
+        for worker in leastload([*self.pool.ready(Role.DECODE), *self.pool.ready(Role.WORKER)]):
+            try:
+                call = Call("GET", MODELS + ask.query, ask.headers, b"")
+                exchange.answer(await self.legs.collect(worker, call, ask.request_id))
+            except ConnectFailedError:
+                self.pool.mark_down(worker)
+                continue
+            except LegDiedError:
+                raise UpstreamFailedError("The engine broke off before it answered.") from None
+            return
+        raise UnavailableError("No worker can answer now; try again later.", retry_after=self.policy.retry_after)
+
+    async def _health(self, exchange: Exchange) -> None:
+        """Well means: a prompt can be answered. Without prefillers decoders prefill themselves."""
+        ready = {role.value: len(self.pool.ready(role)) for role in Role}
+        answering = ready[Role.DECODE] + ready[Role.WORKER]
+        why = "shutting down" if self.draining() else None if answering else "no decoder or worker is healthy"
+        body = msgspec.json.encode({"status": "ok" if why is None else "unavailable", "why": why, "healthy": ready})
+        exchange.answer(Reply(200 if why is None else 503, [_JSON], body))
+
+    async def _metrics(self, exchange: Exchange) -> None:
+        exchange.answer(Reply(200, [(b"content-type", CONTENT_TYPE)], self.metrics.text()))

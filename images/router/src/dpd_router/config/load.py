@@ -1,0 +1,190 @@
+"""From a YAML file to a Config, or to every problem in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dpd_router.config.section import Section
+from dpd_router.connectors import NAMES as CONNECTORS
+from dpd_router.discovery import Target
+from dpd_router.errors import ConfigInvalidError, Problem
+from dpd_router.pool import Role
+from dpd_router.strategies import NAMES as STRATEGIES
+from dpd_router.types import Policy
+from dpd_router.wire.reader import Limits
+
+MAX_FILE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Where prefillers report, and how many pages each decoder has; None for without limit."""
+
+    connector: str
+    host: str
+    port: int
+    init_ports: tuple[int, ...]
+    alloc_ports: tuple[int, ...]
+    pages_per_decoder: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Times in seconds."""
+
+    connect: float
+    upstream_keep_alive: float
+    grace: float
+    health_interval: float
+    health_timeout: float
+    discovery_interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the router is told. `transfer` is None when all workers are colocated."""
+
+    host: str
+    port: int
+    endpoint: str
+    namespace: str
+    strategy: str
+    health_path: str
+    policy: Policy
+    transfer: Transfer | None
+    targets: tuple[Target, ...]
+    limits: Limits
+    timing: Timing
+
+
+def load(path: Path) -> Config:
+    """Return the configuration in a file. Raises ConfigInvalidError with everything that is wrong with it."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigInvalidError(
+            [Problem(str(path), f"cannot be read: {error.strerror}", "give a readable file")]
+        ) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigInvalidError([Problem(str(path), f"exceeds {MAX_FILE_BYTES} bytes", "give a router configuration")])
+    try:
+        document = yaml.safe_load(raw)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        fact = "is not YAML: " + " ".join(str(error).split())
+        raise ConfigInvalidError([Problem(str(path), fact, "correct its syntax")]) from None
+    return from_document(document)
+
+
+def from_document(document: Any) -> Config:
+    """Return the configuration of a parsed document. Raises ConfigInvalidError."""
+    problems: list[Problem] = []
+    with Section("", document, problems) as root:
+        host, port = _listen(root)
+        name, namespace, invocation = _endpoint(root)
+        threshold, strategy = _routing(root)
+        transfer, page_tokens, waits = _transfer(root)
+        with root.section("health") as health:
+            health_path = health.text("path", "/health")
+            checks = health.seconds("intervalSeconds", 2, 0.05, 3600), health.seconds("timeoutSeconds", 5, 0.05, 600)
+        with root.section("timeouts") as timeouts:
+            timing = _timing(timeouts, checks, root)
+            prefill_seconds = timeouts.seconds("prefillSeconds", 300, 0.1, 86400)
+            limits = _limits(root, timeouts)
+        policy = Policy(threshold, invocation, page_tokens, 2, prefill_seconds, waits[0], waits[1])
+        targets = _targets(root, transfer)
+    if problems:
+        raise ConfigInvalidError(problems)
+    return Config(host, port, name, namespace, strategy, health_path, policy, transfer, targets, limits, timing)
+
+
+def _listen(root: Section) -> tuple[str, int]:
+    with root.section("listen") as listen:
+        host = listen.text("host", "0.0.0.0")  # noqa: S104 - a server in a pod listens on its pod's address
+        return host, listen.integer("port", 8080, 0, 65535)
+
+
+def _endpoint(root: Section) -> tuple[str, str, str]:
+    with root.section("endpoint", required=True) as endpoint:
+        path = endpoint.text("invocationPath", "/v1/chat/completions")
+        name = endpoint.text("name")
+        namespace = endpoint.text("namespace", "default")
+        return name, namespace, path if path.startswith("/") else "/" + path
+
+
+def _routing(root: Section) -> tuple[int, str]:
+    with root.section("routing") as routing:
+        threshold = routing.integer("threshold", 4096, 0, 2**31 - 1)
+        return threshold, routing.text("strategy", "prefixaware", STRATEGIES)
+
+
+def _transfer(root: Section) -> tuple[Transfer | None, int, tuple[float, float]]:
+    """Return the transfer, the tokens of a page, and how long to wait for a notice and for room."""
+    if not root.has("transfer"):
+        return None, 256, (1.0, 5.0)
+    with root.section("transfer") as section:
+        connector = section.text("connector", "lmcache", CONNECTORS)
+        inits, allocs = section.ports("initPorts", required=True), section.ports("allocPorts", required=True)
+        if len(inits) != len(allocs):
+            fact = f"{len(allocs)} ports, and initPorts has {len(inits)}"
+            section.problem("allocPorts", fact, "give both lists one port per tensor-parallel rank")
+        with section.section("notify", required=True) as notify:
+            host = notify.text("host", "0.0.0.0")  # noqa: S104 - prefillers report from other pods
+            port = notify.integer("port", 7500, 0, 65535)
+        page_tokens = section.integer("pageTokens", 256, 1, 65536)
+        pages = section.integer("pagesPerDecoder", None, 1, 2**31) if section.has("pagesPerDecoder") else None
+        waits = section.seconds("readySeconds", 1, 0, 600), section.seconds("roomSeconds", 5, 0, 600)
+        return Transfer(connector, host, port, inits, allocs, pages), page_tokens, waits
+
+
+def _targets(root: Section, transfer: Transfer | None) -> tuple[Target, ...]:
+    targets: list[Target] = []
+    with root.section("pools", required=True) as pools:
+        counts = {role: _pool(pools, role, transfer, targets) for role in Role}
+        disaggregated = bool(counts[Role.PREFILL] or counts[Role.DECODE])
+        if disaggregated and counts[Role.WORKER]:
+            pools.problem("worker", "stands beside prefill or decode", "keep either worker, or prefill and decode")
+        elif not disaggregated and not counts[Role.WORKER]:
+            pools.problem("", "holds no worker", "add decode (and prefill), or worker when colocated")
+        elif disaggregated and not counts[Role.DECODE]:
+            pools.problem("decode", "required beside prefill", "add the decoders: they answer every request")
+    if counts[Role.PREFILL] and transfer is None:
+        root.problem("transfer", "required when pools.prefill is set", "add it, or remove pools.prefill")
+    return tuple(targets)
+
+
+def _pool(pools: Section, role: Role, transfer: Transfer | None, targets: list[Target]) -> int:
+    entries = pools.items(role.value)
+    for entry in entries:
+        with entry:
+            inits, allocs = entry.ports("initPorts"), entry.ports("allocPorts")
+            if len(inits) != len(allocs):
+                fact = f"{len(allocs)} ports, and initPorts has {len(inits)}"
+                entry.problem("allocPorts", fact, "give both lists one port per tensor-parallel rank")
+            if transfer is not None and role is Role.DECODE:
+                inits, allocs = inits or transfer.init_ports, allocs or transfer.alloc_ports
+            targets.append(Target(role, entry.text("host"), entry.integer("port", 8081, 1, 65535), inits, allocs))
+    return len(entries)
+
+
+def _limits(root: Section, timeouts: Section) -> Limits:
+    with root.section("limits") as limits:
+        head = limits.integer("headBytes", 64 * 1024, 1024, 1024**2)
+        body = limits.integer("bodyBytes", 64 * 1024**2, 1024, 2 * 1024**3)
+    request = timeouts.seconds("requestSeconds", 60, 0.05, 86400)
+    return Limits(head, body, request, timeouts.seconds("idleSeconds", 75, 0.05, 86400))
+
+
+def _timing(timeouts: Section, checks: tuple[float, float], root: Section) -> Timing:
+    with root.section("discovery") as discovery:
+        interval = discovery.seconds("intervalSeconds", 5, 0.05, 3600)
+    return Timing(
+        connect=timeouts.seconds("connectSeconds", 3, 0.01, 600),
+        upstream_keep_alive=timeouts.seconds("upstreamKeepAliveSeconds", 4, 0, 3600),
+        grace=timeouts.seconds("graceSeconds", 30, 0, 86400),
+        health_interval=checks[0],
+        health_timeout=checks[1],
+        discovery_interval=interval,
+    )

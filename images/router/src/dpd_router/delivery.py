@@ -1,0 +1,80 @@
+"""Decode and stream: the decoder's answer to the client, or what is due to a decoder when the client has left."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from dpd_router.errors import ConnectFailedError, LegDiedError, UnavailableError, UpstreamFailedError
+from dpd_router.handover import Handoff
+from dpd_router.pool import Pool, Worker
+from dpd_router.seams import Client, Legs
+from dpd_router.stages.decode import decode, drain
+from dpd_router.strategies import leastload
+from dpd_router.trace import Trace
+from dpd_router.types import End, Policy, Reason, Request, Step
+
+C = TypeVar("C", bound=Client)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[C]):
+    """Runs the decode leg of every request."""
+
+    policy: Policy
+    pool: Pool
+    legs: Legs[C]
+
+    async def run(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
+        """Answer the client and return how that ended; raises UnavailableError when no worker could be reached."""
+        if handoff.reply is not None:
+            client.answer(handoff.reply)
+            return End.REFUSED
+        if client.gone:
+            return await self._abandon(request, handoff, worker, trace)
+        try:
+            return await self._relay(request, handoff, worker, client, trace)
+        except ConnectFailedError:
+            handoff.free()  # the decoder is gone, and its pages with it
+            return await self._elsewhere(request, worker, client, trace)
+
+    async def _relay(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
+        def first() -> None:
+            handoff.free()
+            trace.add(Step.FIRST_BYTE)
+
+        trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
+        call = decode(request, handoff.params)
+        try:
+            end = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
+        except LegDiedError:
+            client.refuse(UpstreamFailedError("The engine broke off before it answered; the request may be repeated."))
+            end = End.UPSTREAM_DIED
+        except ConnectFailedError:
+            self.pool.mark_down(worker)
+            raise
+        handoff.free()
+        return end
+
+    async def _elsewhere(self, request: Request, unreachable: Worker, client: C, trace: Trace) -> End:
+        """Let another worker compute the whole prompt; nothing of the request has left the router so far."""
+        trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE)
+        for other in leastload(self.pool.ready(unreachable.address.role)):
+            try:
+                with self.pool.flight(other):
+                    return await self._relay(request, Handoff(), other, client, trace)
+            except ConnectFailedError:
+                continue
+        after = self.policy.retry_after
+        raise UnavailableError("No worker could be reached; try again later.", code="no_worker", retry_after=after)
+
+    async def _abandon(self, request: Request, handoff: Handoff, worker: Worker, trace: Trace) -> End:
+        """Have the decoder read a transfer whose client has left; without one there is nothing to do."""
+        if handoff.params is None:
+            return End.CLIENT_LEFT
+        try:
+            reply = await self.legs.collect(worker, drain(request, handoff.params), request.request_id + "-drain")
+            status = str(reply.status)
+        except (ConnectFailedError, LegDiedError):
+            status = "none"  # the decoder is gone, and its pages with it
+        handoff.free()
+        trace.add(Step.DRAINED, worker=worker.name, status=status)
+        return End.DRAINED

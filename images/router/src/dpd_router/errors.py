@@ -1,0 +1,111 @@
+"""What can go wrong with a request, as the client is told it: a status and an OpenAI-shaped body."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration: where, what, and what to do about it."""
+
+    path: str
+    fact: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fact}; {self.remedy}"
+
+
+class ConfigInvalidError(Exception):
+    """The configuration cannot be used; `problems` holds everything wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class RouterError(Exception):
+    """A request the router answers by itself. Subclasses fix the HTTP status and OpenAI's error type."""
+
+    status = 500
+    kind = "internal_error"
+
+    def __init__(self, message: str, *, code: str = "", retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.kind
+        self.retry_after = retry_after
+
+    def body(self) -> bytes:
+        """Return the JSON body OpenAI's clients expect of an error."""
+        return error_body(self.message, self.kind, self.code)
+
+
+class BadRequestError(RouterError):
+    """The request cannot be understood."""
+
+    status = 400
+    kind = "invalid_request_error"
+
+
+class NotFoundError(RouterError):
+    """Nothing is served at this path."""
+
+    status = 404
+    kind = "not_found_error"
+
+
+class MethodNotAllowedError(RouterError):
+    """The path exists, the method does not."""
+
+    status = 405
+    kind = "invalid_request_error"
+
+
+class RequestTimeoutError(RouterError):
+    """The client did not send its request in time."""
+
+    status = 408
+    kind = "timeout_error"
+
+
+class BodyTooLargeError(RouterError):
+    """The body exceeds `limits.bodyBytes`."""
+
+    status = 413
+    kind = "invalid_request_error"
+
+
+class HeadTooLargeError(RouterError):
+    """The request line and headers exceed `limits.headBytes`."""
+
+    status = 431
+    kind = "invalid_request_error"
+
+
+class UpstreamFailedError(RouterError):
+    """An engine took the request and broke off before it answered; it is not sent again."""
+
+    status = 502
+    kind = "upstream_error"
+
+
+class UnavailableError(RouterError):
+    """No worker can take the request now."""
+
+    status = 503
+    kind = "service_unavailable_error"
+
+
+class ConnectFailedError(Exception):
+    """No byte of the leg left the router: it may be sent elsewhere."""
+
+
+class LegDiedError(Exception):
+    """The engine may have received the leg and did not answer it whole: it must not be sent again."""
+
+
+def error_body(message: str, kind: str, code: str) -> bytes:
+    """Return an OpenAI-shaped error as JSON."""
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})

@@ -1,0 +1,175 @@
+"""Prefill and transfer: get a prompt's KV into the decoder's buffer, by one prefiller or another, or not at all.
+
+A prefill that has begun is never broken off, whoever leaves: pages that were written and are never read stay in the
+decoder's buffer until it restarts. What nobody waits for any more is finished and drained in the background.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from dpd_router.background import Background
+from dpd_router.connectors import Connector
+from dpd_router.errors import ConnectFailedError, LegDiedError
+from dpd_router.pool import Ledger, Pool, Role, Worker
+from dpd_router.seams import Client, Collects, Notices
+from dpd_router.stages.decode import drain
+from dpd_router.stages.prefill import prefill
+from dpd_router.stages.transfer import transfer
+from dpd_router.strategies import Strategy
+from dpd_router.trace import Trace
+from dpd_router.types import Decision, Params, Policy, Prompt, Reason, Reply, Request, Step, Verdict
+
+
+def nothing() -> None:
+    """Free no pages: none were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """What prefill left for decode: `params` when KV waits, a `reply` when the engine refused, neither for direct.
+
+    `free` gives the decoder's pages back; it may be called more than once. `failed` says why there is no KV.
+    """
+
+    params: Params | None = None
+    tag: str = "-"
+    reply: Reply | None = None
+    failed: Reason | None = None
+    free: Callable[[], None] = nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One prefiller's turn, with its own transfer id and tag: no page is ever taken for another's."""
+
+    request: Request
+    prefiller: Worker
+    decoder: Worker
+    transfer_id: str
+    tag: str
+    free: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What became of a prefill leg; `begun` is whether the prefiller may have started on it."""
+
+    reply: Reply | None
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Runs the prefill leg of disaggregated requests. `new_id` gives an id never given before."""
+
+    policy: Policy
+    pool: Pool
+    connector: Connector
+    strategy: Strategy[Worker]
+    strategy_name: str
+    legs: Collects
+    notices: Notices
+    background: Background
+    new_id: Callable[[], str]
+
+    async def run(
+        self, request: Request, prompt: Prompt, decision: Decision, decoder: Worker, client: Client, trace: Trace
+    ) -> Handoff:
+        """Return what the decoder needs. What a prefiller does wrong is never an error here, only no KV."""
+        if not decision.disaggregate:
+            return Handoff()
+        handoff = Handoff(failed=Reason.NO_PREFILLER)
+        ranked = self.strategy(prompt.lead, self.pool.ready(Role.PREFILL))
+        for number, prefiller in enumerate(ranked[: self.policy.prefill_attempts], 1):
+            if not await decoder.ledger.reserve(decision.pages, self.policy.room_seconds):
+                handoff = Handoff(failed=Reason.BUFFER_FULL)
+                break
+            free = _once(decoder.ledger, decision.pages)
+            if client.gone:
+                free()
+                return Handoff()
+            attempt = _Attempt(request, prefiller, decoder, self.new_id(), self.pool.tag(prefiller), free)
+            handoff = await self._try(attempt, number, trace)
+            if handoff.failed is None:
+                return handoff
+        trace.add(Step.FELL_BACK, reason=handoff.failed)
+        return handoff
+
+    async def _try(self, attempt: _Attempt, number: int, trace: Trace) -> Handoff:
+        began = trace.add(
+            Step.PREFILL_SENT,
+            worker=attempt.prefiller.name,
+            strategy=self.strategy_name,
+            receiver=attempt.decoder.name,
+            attempt=number,
+        )
+        self.notices.expect(attempt.transfer_id)
+        leg = self.background.start(self._send(attempt))
+        await asyncio.wait({leg}, timeout=self.policy.prefill_seconds)
+        if not leg.done():
+            self.background.start(self._settle(attempt, leg))
+            return Handoff(failed=Reason.PREFILL_LATE)
+        sent = leg.result()
+        seconds = trace.now() - began
+        status = sent.reply.status if sent.reply else "none"
+        trace.add(Step.PREFILL_ENDED, worker=attempt.prefiller.name, status=status, seconds=seconds)
+        return await self._judge(attempt, sent, trace)
+
+    async def _judge(self, attempt: _Attempt, sent: _Sent, trace: Trace) -> Handoff:
+        verdict = Verdict.RETRY if sent.reply is None else transfer(sent.reply)
+        if verdict is Verdict.READY:
+            # The reply follows the writes, so a notice that is late is counted and not waited for without end.
+            ranks = len(attempt.decoder.receiver.init_ports)
+            confirmed = await self.notices.arrived(attempt.transfer_id, ranks, self.policy.ready_seconds)
+            self.notices.forget(attempt.transfer_id)
+            trace.add(Step.TRANSFERRED, confirmed=confirmed)
+            return Handoff(self.connector.decode_params(attempt.tag), attempt.tag, free=attempt.free)
+        self.notices.forget(attempt.transfer_id)
+        if verdict is Verdict.RETRY and sent.begun:
+            self.background.start(self._drain(attempt))
+        else:
+            attempt.free()
+        if verdict is Verdict.REFUSED:
+            return Handoff(reply=sent.reply)
+        return Handoff(failed=Reason.PREFILL_FAILED)
+
+    async def _send(self, attempt: _Attempt) -> _Sent:
+        params = self.connector.prefill_params(attempt.transfer_id, attempt.tag, attempt.decoder.receiver)
+        call = prefill(attempt.request, params)
+        with self.pool.flight(attempt.prefiller) as worker:
+            try:
+                return _Sent(await self.legs.collect(worker, call, attempt.request.request_id), begun=True)
+            except ConnectFailedError:
+                self.pool.mark_down(worker)
+                return _Sent(None, begun=False)
+            except LegDiedError:
+                self.pool.distrust(worker)
+                return _Sent(None, begun=True)
+
+    async def _settle(self, attempt: _Attempt, leg: "asyncio.Task[_Sent]") -> None:
+        """See a prefill through for which nobody waits any more."""
+        sent = await leg
+        self.notices.forget(attempt.transfer_id)
+        if sent.begun:
+            await self._drain(attempt)
+        else:
+            attempt.free()
+
+    async def _drain(self, attempt: _Attempt) -> None:
+        """Have the decoder read what the prefiller may have written."""
+        call = drain(attempt.request, self.connector.decode_params(attempt.tag))
+        try:
+            with self.pool.flight(attempt.decoder) as decoder:
+                await self.legs.collect(decoder, call, attempt.request.request_id + "-drain")
+        except (ConnectFailedError, LegDiedError):
+            pass  # the decoder is gone, and its pages with it
+        finally:
+            attempt.free()
+
+
+def _once(ledger: Ledger, pages: int) -> Callable[[], None]:
+    """Return what releases `pages` at its first call and does nothing after."""
+    left = [partial(ledger.release, pages)]
+    return lambda: left.pop()() if left else None

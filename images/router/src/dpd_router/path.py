@@ -1,0 +1,78 @@
+"""The path of a request: the stages, one after the other, and what they act on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from dpd_router.delivery import Delivery
+from dpd_router.errors import RouterError, UnavailableError
+from dpd_router.handover import Handover
+from dpd_router.pool import Pool, Role, Worker
+from dpd_router.seams import Client
+from dpd_router.stages.accept import accept
+from dpd_router.stages.estimate import estimate
+from dpd_router.stages.observe import Record, access_line, observe
+from dpd_router.stages.route import route
+from dpd_router.strategies import Strategy, leastload
+from dpd_router.trace import Trace
+from dpd_router.types import Ask, Decision, End, Policy, Prompt, Step
+
+C = TypeVar("C", bound=Client)
+
+
+@dataclass(frozen=True, slots=True)
+class Path(Generic[C]):
+    """accept, estimate, route, prefill, transfer, decode, stream, observe."""
+
+    policy: Policy
+    pool: Pool
+    strategy: Strategy[Worker]
+    handover: Handover
+    delivery: Delivery[C]
+    clock: Callable[[], float]
+    tell: Callable[[str], None]
+    report: Callable[[Record], None]
+
+    async def serve(self, ask: Ask, client: C) -> Trace:
+        """Answer one request, whatever happens; it ends with one ENDED event, which is returned in the trace."""
+        trace = Trace(ask.request_id, self.clock, self.tell)
+        trace.add(Step.ACCEPTED, path=ask.path, method=ask.method, bytes=len(ask.body))
+        try:
+            end = await self._run(ask, client, trace)
+        except RouterError as error:
+            client.refuse(error)
+            end = End.UNAVAILABLE if error.status >= 500 else End.REFUSED
+        trace.add(Step.ENDED, status=client.status, end=end, bytes=client.bytes_out)
+        record = observe(trace.events)
+        self.report(record)
+        self.tell(access_line(record, trace.events))
+        return trace
+
+    async def _run(self, ask: Ask, client: C, trace: Trace) -> End:
+        request = accept(ask, self.policy.invocation)
+        prompt = estimate(request.body)
+        decision = route(request, prompt, self.policy, self.pool.outlook())
+        self._note(trace, prompt, decision)
+        with self.pool.flight(self._answering(prompt)) as worker:
+            handoff = await self.handover.run(request, prompt, decision, worker, client, trace)
+            return await self.delivery.run(request, handoff, worker, client, trace)
+
+    def _note(self, trace: Trace, prompt: Prompt, decision: Decision) -> None:
+        trace.add(
+            Step.DECIDED,
+            tokens=prompt.tokens,
+            threshold=self.policy.threshold,
+            disaggregate=decision.disaggregate,
+            reason=decision.reason,
+        )
+
+    def _answering(self, prompt: Prompt) -> Worker:
+        """Return the worker that answers: the least busy decoder, or the strategy's choice when colocated."""
+        decoders = leastload(self.pool.ready(Role.DECODE))
+        workers = decoders or self.strategy(prompt.lead, self.pool.ready(Role.WORKER))
+        if not workers:
+            after = self.policy.retry_after
+            raise UnavailableError(
+                "No worker can take the request now; try again later.", code="no_worker", retry_after=after
+            )
+        return workers[0]

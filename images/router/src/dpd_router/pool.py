@@ -1,0 +1,165 @@
+"""The workers: who is there, who is well, what each is doing, and how much of each decoder's buffer is spoken for.
+
+This is the router's only state that changes. A worker is one address; when it fails and comes back it is another
+worker as far as transfers go, because what it wrote before cannot be trusted: hence the generation in its tag.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dpd_router.types import Outlook, Receiver
+
+
+class Role(StrEnum):
+    """What a worker is for."""
+
+    PREFILL = "prefill"
+    DECODE = "decode"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One resolved worker of a role; the ports are those of its transfer ranks, empty when it receives nothing."""
+
+    role: Role
+    host: str
+    port: int
+    init_ports: tuple[int, ...] = ()
+    alloc_ports: tuple[int, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One engine as the router sees it."""
+
+    address: Address
+    up: bool = False
+    in_flight: int = 0
+    last_used: int = 0
+    generation: int = 0
+    ledger: "Ledger" = field(default_factory=lambda: Ledger(None))
+
+    @property
+    def name(self) -> str:
+        """Return the address as `host:port`."""
+        host = self.address.host
+        return f"[{host}]:{self.address.port}" if ":" in host else f"{host}:{self.address.port}"
+
+    @property
+    def receiver(self) -> Receiver:
+        """Return where a prefiller writes to."""
+        return Receiver(self.address.host, self.address.init_ports, self.address.alloc_ports)
+
+
+class Ledger:
+    """Pages of one decoder's buffer that transfers have taken, in the order in which they asked."""
+
+    def __init__(self, capacity: int | None) -> None:
+        self.capacity = capacity
+        self.used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def reserve(self, pages: int, seconds: float) -> bool:
+        """Take `pages`, waiting up to `seconds` for room; False when there was none."""
+        if self.capacity is None or (not self._waiting and self.used + pages <= self.capacity):
+            self.used += pages
+            return True
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((pages, turn))
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except TimeoutError:
+            return False
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release(pages)
+            raise
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove((pages, turn))
+            self._admit()
+        return True
+
+    def release(self, pages: int) -> None:
+        """Give `pages` back and let in who waits."""
+        self.used -= pages
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.capacity is not None and self.used + self._waiting[0][0] <= self.capacity:
+            pages, turn = self._waiting.popleft()
+            if not turn.done():
+                self.used += pages
+                turn.set_result(None)
+
+
+class Pool:
+    """All workers. `nonce` sets this router's tags apart from those of its earlier lives."""
+
+    def __init__(self, nonce: str, pages_per_decoder: int | None = None) -> None:
+        self._nonce = nonce
+        self._capacity = pages_per_decoder
+        self._turn = 0
+        self._workers: dict[Address, Worker] = {}
+
+    def sync(self, role: Role, addresses: set[Address]) -> None:
+        """Make `addresses` the workers of a role: new ones start unproven, those gone take no more requests."""
+        for address in [each for each in self._workers if each.role is role and each not in addresses]:
+            self._workers.pop(address).up = False
+        for address in sorted(addresses, key=lambda each: (each.host, each.port)):
+            if address not in self._workers:
+                self._workers[address] = Worker(address, ledger=Ledger(self._capacity))
+
+    def all(self) -> list[Worker]:
+        """Return every worker, well or not."""
+        return list(self._workers.values())
+
+    def ready(self, role: Role) -> list[Worker]:
+        """Return the workers of a role that take requests, in the order of their names."""
+        return [each for each in self._workers.values() if each.up and each.address.role is role]
+
+    def outlook(self) -> Outlook:
+        """Return what `route` needs to know of the pools."""
+        workers, decoders = self.ready(Role.WORKER), self.ready(Role.DECODE)
+        colocated = not any(each.role is not Role.WORKER for each in self._workers)
+        return Outlook(
+            colocated=colocated,
+            prefillers=len(self.ready(Role.PREFILL)),
+            decoders=len(workers) if colocated else len(decoders),
+            capacity=self._capacity,
+        )
+
+    def mark_up(self, worker: Worker) -> None:
+        """Let a worker take requests; its address must still be there."""
+        worker.up = self._workers.get(worker.address) is worker
+
+    def mark_down(self, worker: Worker) -> None:
+        """Give a worker no more requests until it is well again, and then under a new tag."""
+        if worker.up:
+            worker.up = False
+            worker.generation += 1
+
+    def distrust(self, worker: Worker) -> None:
+        """Change a prefiller's tag: what it wrote under the old one may be half written."""
+        worker.generation += 1
+
+    def tag(self, worker: Worker) -> str:
+        """Return the tag of a prefiller's pages; it holds no `@`, which would break the engines' keys."""
+        return f"{worker.name}/{self._nonce}.{worker.generation}".replace("@", "_")
+
+    @contextmanager
+    def flight(self, worker: Worker) -> Iterator[Worker]:
+        """Count a request in for as long as the block runs."""
+        self._turn += 1
+        worker.last_used = self._turn
+        worker.in_flight += 1
+        try:
+            yield worker
+        finally:
+            worker.in_flight -= 1

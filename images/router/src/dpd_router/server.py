@@ -1,0 +1,155 @@
+"""The router, put together and run until it is told to stop."""
+
+import asyncio
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from dpd_router.app import App, served_paths
+from dpd_router.background import Background
+from dpd_router.config import Config
+from dpd_router.connectors import connector_named
+from dpd_router.delivery import Delivery
+from dpd_router.discovery import Discovery
+from dpd_router.handover import Handover
+from dpd_router.health import Health
+from dpd_router.logs import Log
+from dpd_router.metrics import Metrics
+from dpd_router.notify import NoticeBoard
+from dpd_router.path import Path
+from dpd_router.pool import Pool, Worker
+from dpd_router.strategies import Strategy, strategy_named
+from dpd_router.wire.connections import Connections
+from dpd_router.wire.downstream import Doors, Downstream
+from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.legs import WireLegs
+
+_SWEEP_SECONDS = 1.0
+_BACKLOG = 2048
+
+
+def new_id() -> str:
+    """Return an id that no router ever gave before."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Everything that lives as long as the process, made from a configuration by `assemble`."""
+
+    config: Config
+    pool: Pool
+    background: Background
+    connections: Connections
+    notices: NoticeBoard
+    doors: Doors
+    discovery: Discovery
+    health: Health
+    app: App
+    log: Log
+
+    async def run(self, stop: asyncio.Event, started: Callable[[int], None] = lambda _: None) -> None:
+        """Serve until `stop` is set, then end what is under way; `started` is told the port."""
+        loop = asyncio.get_running_loop()
+        if self.config.transfer is not None:
+            self.notices.open(self.config.transfer.host, self.config.transfer.port)
+        await self.discovery.round()
+        chores = [asyncio.create_task(each) for each in (self.health.run(), self.discovery.run(), self._sweep())]
+        server = await loop.create_server(self._connection, self.config.host, self.config.port, backlog=_BACKLOG)
+        try:
+            port = server.sockets[0].getsockname()[1]
+            self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
+            started(port)
+            await stop.wait()
+            await self._leave(server)
+        finally:
+            server.close()
+            await _end(chores)
+            self.connections.close()
+            await self.notices.close()
+            self.log.flush()
+
+    async def _leave(self, server: asyncio.Server) -> None:
+        """Take no more work, let requests end within the grace, then drains in what is left of it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.config.timing.grace
+        self.doors.open = False
+        server.close()
+        for connection in list(self.doors.inside):
+            connection.retire()
+        if self.doors.tasks:
+            await asyncio.wait(set(self.doors.tasks), timeout=self.config.timing.grace)
+        cut = list(self.doors.tasks)
+        await _end(cut)
+        left = await self.background.finish(max(0.0, deadline - loop.time()))
+        for connection in list(self.doors.inside):
+            connection.close()
+        self.log.info(f"router stopped: requests_cut={len(cut)} transfers_left={left}")
+
+    def _connection(self) -> Downstream:
+        return Downstream(self.app.serve, self.config.limits, self.doors, new_id)
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self.connections.expire()
+            for connection in list(self.doors.inside):
+                connection.expire(loop.time())
+
+
+def assemble(config: Config, log: Log) -> Router:
+    """Put a router together; must be called inside a running loop."""
+    timing, transfer = config.timing, config.transfer
+    pool = Pool(new_id()[:8], transfer.pages_per_decoder if transfer else None)
+    background, doors, notices = Background(), Doors(), NoticeBoard()
+    connections = Connections(timing.upstream_keep_alive, timing.connect)
+    legs = WireLegs(connections)
+    metrics = Metrics(served_paths(config.policy.invocation), pool, lambda: len(background))
+    strategy: Strategy[Worker] = strategy_named(config.strategy)
+    handover = Handover(
+        policy=config.policy,
+        pool=pool,
+        connector=connector_named(transfer.connector if transfer else "lmcache"),
+        strategy=strategy,
+        strategy_name=config.strategy,
+        legs=legs,
+        notices=notices,
+        background=background,
+        new_id=new_id,
+    )
+    delivery: Delivery[Exchange] = Delivery(config.policy, pool, legs)
+    path = Path(config.policy, pool, strategy, handover, delivery, time.monotonic, log.info, metrics.record)
+    return Router(
+        config=config,
+        pool=pool,
+        background=background,
+        connections=connections,
+        notices=notices,
+        doors=doors,
+        discovery=Discovery(pool, config.targets, timing.discovery_interval, log.info),
+        health=Health(pool, legs, config.health_path, timing.health_interval, timing.health_timeout, log.info),
+        app=App(config.policy, path, pool, legs, metrics, lambda: not doors.open, log.error),
+        log=log,
+    )
+
+
+async def serve(config: Config, log: Log) -> None:
+    """Run a router until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    await assemble(config, log).run(stop)
+
+
+async def _end(tasks: "list[asyncio.Task[Any]]") -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task

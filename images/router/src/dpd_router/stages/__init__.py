@@ -1,0 +1,1 @@
+"""The stages of a request's path that decide and do not act: plain values in, plain values out."""

@@ -1,0 +1,81 @@
+"""First stage: the body, parsed once, and nothing in it that only the router may say."""
+
+from typing import Any
+
+import msgspec
+
+from dpd_router.bodies import encode, stripped
+from dpd_router.errors import BadRequestError
+from dpd_router.types import Ask, Body, Request
+
+ALIAS = "/invocations"
+
+
+def accept(ask: Ask, invocation: str) -> Request:
+    """Return the request in `ask`; `invocation` is the path that `/invocations` stands for.
+
+    Raises BadRequestError when the body is not a JSON object. A client's `kv_transfer_params` are removed; a body
+    without them is passed on byte for byte.
+    """
+    body = _parsed(ask.body)
+    clean = stripped(body)
+    path = invocation if ask.path == ALIAS else ask.path
+    return Request(
+        target=path + ask.query,
+        headers=ask.headers,
+        body=body if clean is None else clean,
+        raw=ask.body if clean is None else encode(clean),
+        fan_out=_fans_out(body),
+        prompt_logprobs=_wants_prompt_logprobs(body),
+        request_id=ask.request_id,
+    )
+
+
+def _parsed(raw: bytes) -> Body:
+    if not raw.strip():
+        raise BadRequestError("The body is empty; send a JSON object with messages or a prompt.", code="empty_body")
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"The body is not JSON: {error}; send a JSON object.", code="invalid_json") from None
+    except RecursionError:
+        raise BadRequestError("The body is nested too deeply; send fewer levels.", code="invalid_json") from None
+    if not isinstance(body, dict) or not body:
+        raise BadRequestError(
+            "The body is not a JSON object with members; send messages or a prompt.", code="invalid_json"
+        )
+    return body
+
+
+def _fans_out(body: Body) -> bool:
+    """Say whether the engine makes several requests of this one; only the first of them would find the pages."""
+    several = any(_number(body.get(key)) > 1 for key in ("n", "best_of"))
+    return several or bool(body.get("use_beam_search")) or _prompts(body.get("prompt")) > 1
+
+
+def _prompts(prompt: Any) -> int:
+    """Count the prompts of a completions request: a list of numbers is one prompt, any other list is several."""
+    match prompt:
+        case [int(), *_] | [] | None:
+            return 1
+        case list():
+            return len(prompt)
+        case _:
+            return 1
+
+
+def _number(value: Any) -> float:
+    match value:
+        case int() | float():
+            return value
+        case str() if value.strip().isdecimal():  # engines read "2" as 2
+            return int(value[:9])
+        case _:
+            return 0
+
+
+def _wants_prompt_logprobs(body: Body) -> bool:
+    """Say whether the answer holds logprobs of the prompt, which only an engine that computed it can give."""
+    if body.get("prompt_logprobs") is not None:
+        return True
+    return bool(body.get("echo")) and (body.get("logprobs") is not None or body.get("top_logprobs") is not None)

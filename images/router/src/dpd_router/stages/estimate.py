@@ -1,0 +1,58 @@
+"""Second stage: how long the prompt is, from its text alone. Four characters make one token, rounded down."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dpd_router.types import Body, Prompt
+
+CHARACTERS_PER_TOKEN = 4
+LEAD_CHARACTERS = 4096
+
+
+def estimate(body: Body) -> Prompt:
+    """Return the prompt's length in tokens and its leading text.
+
+    Chat: the text of all messages' contents. Completions: the prompt's text; a list of token ids counts as it is;
+    several prompts add up. A body with neither has length 0.
+    """
+    match body:
+        case {"messages": list(messages)}:
+            return _of_text("".join(_contents(messages)))
+        case {"prompt": prompt}:
+            return _of_prompt(prompt)
+        case _:
+            return Prompt(0, "")
+
+
+def _of_text(text: str) -> Prompt:
+    return Prompt(len(text) // CHARACTERS_PER_TOKEN, text[:LEAD_CHARACTERS])
+
+
+def _of_prompt(prompt: Any) -> Prompt:
+    match prompt:
+        case str():
+            return _of_text(prompt)
+        case [int(), *_]:
+            return Prompt(len(prompt), ",".join(map(str, prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN])))
+        case list():
+            parts = [_of_prompt(each) for each in prompt]
+            return Prompt(sum(part.tokens for part in parts), parts[0].lead if parts else "")
+        case _:
+            return Prompt(0, "")
+
+
+def _contents(messages: list[Any]) -> Iterator[str]:
+    for message in messages:
+        match message:
+            case {"content": str(text)}:
+                yield text
+            case {"content": list(parts)}:
+                yield from (part["text"] for part in parts if _has_text(part))
+
+
+def _has_text(part: Any) -> bool:
+    match part:
+        case {"text": str()}:
+            return True
+        case _:
+            return False

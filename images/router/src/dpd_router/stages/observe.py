@@ -1,0 +1,146 @@
+"""Last stage: one request's list of events, turned into its figures and its lines in the log."""
+
+from typing import Any
+
+import msgspec
+
+from dpd_router.types import End, Event, Reason, Route, Step
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What one request adds to the metrics. Times in seconds; None for what did not happen."""
+
+    path: str
+    status: int
+    route: Route
+    reason: Reason
+    end: End
+    duration: float
+    ttft: float | None
+    prefill: float | None
+    transfer: str | None
+    transfer_seconds: float | None
+    bytes_in: int
+    bytes_out: int
+
+
+def narrate(event: Event) -> str | None:
+    """Return the log line of one event, or None for those that only count at the end."""
+    write = _LINES.get(event.step)
+    return write(event.detail) if write else None
+
+
+def observe(events: list[Event]) -> Record:
+    """Return the figures of a request whose last event is ENDED and whose first is ACCEPTED."""
+    first: dict[Step, Event] = {}
+    last: dict[Step, Event] = {}
+    for event in events:
+        first.setdefault(event.step, event)
+        last[event.step] = event
+    begun, ended = first[Step.ACCEPTED], last[Step.ENDED]
+    route, reason = _way(last)
+    shift = last.get(Step.TRANSFERRED)
+    return Record(
+        path=begun.detail["path"],
+        status=ended.detail["status"],
+        route=route,
+        reason=reason,
+        end=ended.detail["end"],
+        duration=ended.at - begun.at,
+        ttft=_between(begun, first.get(Step.FIRST_BYTE)),
+        prefill=_between(last.get(Step.PREFILL_SENT), last.get(Step.PREFILL_ENDED)),
+        transfer=None if shift is None else ("confirmed" if shift.detail["confirmed"] else "unconfirmed"),
+        transfer_seconds=_between(last.get(Step.PREFILL_ENDED), shift),
+        bytes_in=begun.detail["bytes"],
+        bytes_out=ended.detail["bytes"],
+    )
+
+
+def access_line(record: Record, events: list[Event]) -> str:
+    """Return the access log's line: one per request, with one termination reason."""
+    begun = events[0].detail
+    workers = [f"{name}={worker}" for name, worker in _workers(events).items()]
+    parts = [
+        f"access request_id={begun['request_id']}",
+        f"method={begun['method']}",
+        f"path={record.path}",
+        f"status={record.status}",
+        f"route={record.route}",
+        f"reason={record.reason}",
+        *workers,
+        f"bytes_in={record.bytes_in}",
+        f"bytes_out={record.bytes_out}",
+        f"ttft_ms={'-' if record.ttft is None else format(record.ttft * 1000, '.1f')}",
+        f"duration_ms={record.duration * 1000:.1f}",
+        f"end={record.end}",
+    ]
+    return " ".join(parts)
+
+
+def _way(last: dict[Step, Event]) -> tuple[Route, Reason]:
+    """Return the route taken in the end: the decision, unless something made the request fall back."""
+    decided, fell = last.get(Step.DECIDED), last.get(Step.FELL_BACK)
+    if decided is None:
+        return Route.NONE, Reason.INVALID
+    reason: Reason = fell.detail["reason"] if fell else decided.detail["reason"]
+    if Step.DECODE_SENT not in last and Step.DRAINED not in last:
+        return Route.NONE, reason
+    disaggregated = decided.detail["disaggregate"] and fell is None
+    return (Route.DISAGGREGATED if disaggregated else Route.DIRECT), reason
+
+
+def _workers(events: list[Event]) -> dict[str, str]:
+    keys = {Step.PREFILL_SENT: "prefiller", Step.DECODE_SENT: "decoder", Step.DRAINED: "decoder"}
+    return {keys[event.step]: event.detail["worker"] for event in events if event.step in keys}
+
+
+def _between(start: Event | None, stop: Event | None) -> float | None:
+    return None if start is None or stop is None else stop.at - start.at
+
+
+def _decided(detail: dict[str, Any]) -> str:
+    return (
+        f"Conditional routing: estimated_tokens={detail['tokens']}, threshold={detail['threshold']}, "
+        f"disaggregate={detail['disaggregate']}"
+    )
+
+
+def _prefill_sent(detail: dict[str, Any]) -> str:
+    return (
+        f"prefill selection: prefiller={detail['worker']} strategy={detail['strategy']} "
+        f"receiver={detail['receiver']} attempt={detail['attempt']} request_id={detail['request_id']}"
+    )
+
+
+def _prefill_ended(detail: dict[str, Any]) -> str:
+    return (
+        f"prefill time: seconds={detail['seconds']:.3f} prefiller={detail['worker']} status={detail['status']} "
+        f"request_id={detail['request_id']}"
+    )
+
+
+def _transferred(detail: dict[str, Any]) -> str:
+    return f"transfer: confirmed={detail['confirmed']} request_id={detail['request_id']}"
+
+
+def _fell_back(detail: dict[str, Any]) -> str:
+    return f"fallback: reason={detail['reason']} request_id={detail['request_id']}"
+
+
+def _decode_sent(detail: dict[str, Any]) -> str:
+    return f"request to decoder: decoder={detail['worker']} tag={detail['tag']} request_id={detail['request_id']}"
+
+
+def _drained(detail: dict[str, Any]) -> str:
+    return f"drain to decoder: decoder={detail['worker']} status={detail['status']} request_id={detail['request_id']}"
+
+
+_LINES = {
+    Step.DECIDED: _decided,
+    Step.PREFILL_SENT: _prefill_sent,
+    Step.PREFILL_ENDED: _prefill_ended,
+    Step.TRANSFERRED: _transferred,
+    Step.FELL_BACK: _fell_back,
+    Step.DECODE_SENT: _decode_sent,
+    Step.DRAINED: _drained,
+}

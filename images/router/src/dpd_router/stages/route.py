@@ -1,0 +1,26 @@
+"""Third stage: disaggregated or direct, with the reason; the first row that applies decides."""
+
+from dpd_router.types import Decision, Outlook, Policy, Prompt, Reason, Request
+
+
+def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) -> Decision:
+    """Return where the request goes. A prompt of exactly the threshold is disaggregated; threshold 0 takes all."""
+    pages = pages_of(prompt.tokens, policy.page_tokens)
+    rows = (
+        (outlook.decoders == 0, Reason.NO_WORKER),
+        (outlook.colocated, Reason.COLOCATED),
+        (prompt.tokens < policy.threshold, Reason.SHORT),
+        (request.fan_out, Reason.FAN_OUT),
+        (request.prompt_logprobs, Reason.PROMPT_LOGPROBS),
+        (outlook.prefillers == 0, Reason.NO_PREFILLER),
+        (outlook.capacity is not None and pages > outlook.capacity, Reason.NEVER_FITS),
+    )
+    for applies, reason in rows:
+        if applies:
+            return Decision(disaggregate=False, reason=reason)
+    return Decision(disaggregate=True, reason=Reason.THRESHOLD, pages=pages)
+
+
+def pages_of(tokens: int, page_tokens: int) -> int:
+    """Return the pages a prompt takes: whole chunks and one for what is left, and for an estimate that is low."""
+    return tokens // page_tokens + 1

@@ -1,0 +1,84 @@
+"""Seventh stage: the heads of relayed messages, and the event that tells a client its stream broke.
+
+The bytes of a body are nobody's business but the wire's: they pass as they come.
+"""
+
+from http import HTTPStatus
+
+from dpd_router.errors import error_body
+from dpd_router.types import Call, Headers
+
+# What belongs to one connection and not to the message (RFC 9110, 7.6.1), and what the router writes itself.
+_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"http2-settings"})
+_ASKED_ANEW = _HOP | {
+    b"host",
+    b"content-length",
+    b"transfer-encoding",
+    b"expect",
+    b"x-request-id",
+    b"proxy-authorization",
+}
+_ANSWERED_ANEW = _HOP | {b"x-request-id"}
+_FRAMING = frozenset({b"transfer-encoding", b"content-length"})
+
+
+def request_message(call: Call, host: str, request_id: str) -> bytes:
+    """Return an upstream request as bytes: the client's end-to-end headers, our framing, the body."""
+    nominated = named_by_connection(call.headers)
+    lines = [
+        f"{call.method} {call.target} HTTP/1.1\r\nhost: {host}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
+    ]
+    for name, value in call.headers:
+        lower = name.lower()
+        if lower not in _ASKED_ANEW and lower not in nominated:
+            lines.append(b"%b: %b\r\n" % (name, value))
+    if call.method == "POST":
+        lines.append(b"content-length: %d\r\n" % len(call.body))
+    lines.append(b"\r\n")
+    lines.append(call.body)
+    return b"".join(lines)
+
+
+def response_head(
+    status: int, headers: Headers, request_id: str, *, keep_alive: bool, keep_framing: bool = True
+) -> bytes:
+    """Return a downstream response's head; `keep_framing` is false when the body is relayed without its chunks."""
+    nominated = named_by_connection(headers)
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, phrase(status))]
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _ANSWERED_ANEW or lower in nominated or (lower in _FRAMING and not keep_framing):
+            continue
+        lines.append(b"%b: %b\r\n" % (name, value))
+    lines.append(b"x-request-id: %b\r\n" % request_id.encode("latin-1"))
+    lines.append(b"connection: keep-alive\r\n\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    return b"".join(lines)
+
+
+def named_by_connection(headers: Headers) -> set[bytes]:
+    """Return the lower-case names that `Connection` headers nominate as hop-by-hop, without the framing's."""
+    named: set[bytes] = set()
+    for name, value in headers:
+        if name.lower() == b"connection":
+            named.update(part.strip().lower() for part in value.split(b","))
+    return named - _FRAMING
+
+
+def phrase(status: int) -> bytes:
+    """Return the standard reason phrase of a status, empty for one that has none."""
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b""
+
+
+def broken_stream_event(*, chunked: bool, tail: bytes) -> bytes:
+    """Return the SSE event that ends a broken stream; `tail` is the last of what was relayed, framing included.
+
+    It closes an event that was cut in half, and it is no clean end: no `[DONE]` and no last chunk follow.
+    """
+    error = error_body("The engine broke off while it was answering.", "upstream_error", "upstream_died")
+    text = tail.removesuffix(b"\r\n") if chunked else tail
+    opening = b"" if text.endswith(b"\n\n") else b"\n\n"
+    event = opening + b"data: " + error + b"\n\n"
+    return b"%x\r\n%b\r\n" % (len(event), event) if chunked else event

@@ -1,0 +1,187 @@
+"""What the stages hand to one another. Plain data: no behaviour, no I/O.
+
+Headers are pairs of bytes in the order they came. Sizes are bytes, times are seconds on one monotonic clock.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+Headers = Sequence[tuple[bytes, bytes]]
+Body = dict[str, Any]
+Params = dict[str, Any]
+
+
+class Reason(StrEnum):
+    """Why a request took the path it took; the only values of the metric's and the log's `reason`."""
+
+    THRESHOLD = "threshold"
+    SHORT = "short"
+    COLOCATED = "colocated"
+    FAN_OUT = "fan_out"
+    PROMPT_LOGPROBS = "prompt_logprobs"
+    NO_PREFILLER = "no_prefiller"
+    NEVER_FITS = "never_fits"
+    BUFFER_FULL = "buffer_full"
+    PREFILL_FAILED = "prefill_failed"
+    PREFILL_LATE = "prefill_late"
+    PREFILL_REFUSED = "prefill_refused"
+    DECODER_UNREACHABLE = "decoder_unreachable"
+    NO_WORKER = "no_worker"
+    INVALID = "invalid"
+
+
+class Route(StrEnum):
+    """The path a request took."""
+
+    DISAGGREGATED = "disaggregated"
+    DIRECT = "direct"
+    NONE = "none"
+
+
+class End(StrEnum):
+    """How a request ended; one per request."""
+
+    COMPLETE = "complete"
+    REFUSED = "refused"
+    CLIENT_LEFT = "client_left"
+    DRAINED = "drained"
+    UPSTREAM_DIED = "upstream_died"
+    UNAVAILABLE = "unavailable"
+    ROUTER_ERROR = "router_error"
+
+
+class Step(StrEnum):
+    """The names of a request's events, in the order in which they may come."""
+
+    ACCEPTED = "accepted"
+    DECIDED = "decided"
+    PAGES_REFUSED = "pages_refused"
+    PREFILL_SENT = "prefill_sent"
+    PREFILL_ENDED = "prefill_ended"
+    TRANSFERRED = "transferred"
+    FELL_BACK = "fell_back"
+    DECODE_SENT = "decode_sent"
+    FIRST_BYTE = "first_byte"
+    DRAINED = "drained"
+    ENDED = "ended"
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One downstream request, whole. `path` has no query; `query` is empty or begins with `?`."""
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes
+    request_id: str
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A generation request that parsed. `raw` is what the decoder gets; `body` is the same, as an object."""
+
+    target: str
+    headers: Headers
+    body: Body
+    raw: bytes
+    fan_out: bool
+    prompt_logprobs: bool
+    request_id: str
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What is known of the prompt: its estimated length in tokens, and its leading text for prefix affinity."""
+
+    tokens: int
+    lead: str
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What the pools offer at this moment. `capacity` is the pages of the roomiest decoder, None when unlimited."""
+
+    colocated: bool
+    prefillers: int
+    decoders: int
+    capacity: int | None = None
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The settings that decide a request's path."""
+
+    threshold: int
+    invocation: str
+    page_tokens: int = 256
+    prefill_attempts: int = 2
+    prefill_seconds: float = 300.0
+    ready_seconds: float = 1.0
+    room_seconds: float = 5.0
+    retry_after: int = 5
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Where a request goes, and why. `pages` is what its transfer takes of the decoder's buffer."""
+
+    disaggregate: bool
+    reason: Reason
+    pages: int = 0
+
+
+class Receiver(msgspec.Struct, frozen=True):
+    """Where a prefiller finds the decoder: an address, and one port pair per tensor-parallel rank."""
+
+    host: str
+    init_ports: tuple[int, ...]
+    alloc_ports: tuple[int, ...]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One upstream request, ready to be sent."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """One upstream response that was read whole."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Verdict(StrEnum):
+    """What a prefiller's reply means for the request."""
+
+    READY = "ready"
+    REFUSED = "refused"
+    BUSY = "busy"
+    RETRY = "retry"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that happened to a request, at a time."""
+
+    step: Step
+    at: float
+    detail: dict[str, Any]
+
+
+class Candidate(Protocol):
+    """What a strategy sees of a worker."""
+
+    @property
+    def name(self) -> str:
+        """The address, `host:port`; the same in every router."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests this router has given it and that have not ended."""
+
+    @property
+    def last_used(self) -> int:
+        """The turn at which it was last chosen; 0 for never."""

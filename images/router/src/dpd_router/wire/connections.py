@@ -1,0 +1,69 @@
+"""Connections to engines, kept for reuse while they are surely still open on the other side.
+
+An engine closes an idle connection after its own keep-alive (uvicorn: 5 s). One that is reused just then swallows the
+request, and a request that may have been received is not sent again: so only the young ones are reused.
+"""
+
+import asyncio
+
+from dpd_router.errors import ConnectFailedError
+from dpd_router.wire.upstream import Upstream
+
+
+class Connections:
+    """Idle connections by address. `keep_alive` is how long, in seconds, an idle one is good for."""
+
+    def __init__(self, keep_alive: float, connect_seconds: float) -> None:
+        self._keep_alive = keep_alive
+        self._connect_seconds = connect_seconds
+        self._idle: dict[tuple[str, int], list[Upstream]] = {}
+        self._open: set[Upstream] = set()
+
+    async def acquire(self, host: str, port: int) -> Upstream:
+        """Return a connection with nothing under way. Raises ConnectFailedError."""
+        loop = asyncio.get_running_loop()
+        idle = self._idle.get((host, port), [])
+        while idle:
+            connection = idle.pop()  # the one used last is the youngest
+            if connection.usable and loop.time() - connection.idle_since < self._keep_alive:
+                return connection
+            self._drop(connection)
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                _, connection = await loop.create_connection(Upstream, host, port)
+        except (OSError, TimeoutError) as error:
+            raise ConnectFailedError(f"{host}:{port}: {error or 'timed out'}") from None
+        connection.key = (host, port)
+        self._open.add(connection)
+        return connection
+
+    def release(self, connection: Upstream) -> None:
+        """Take a connection back after its exchange; one that ended badly is closed."""
+        if connection.usable:
+            self._idle.setdefault(connection.key, []).append(connection)
+        else:
+            self._drop(connection)
+
+    def expire(self) -> None:
+        """Close what has been idle for too long; to be called now and then."""
+        now = asyncio.get_running_loop().time()
+        for key, idle in list(self._idle.items()):
+            young = [each for each in idle if each.usable and now - each.idle_since < self._keep_alive]
+            for connection in idle:
+                if connection not in young:
+                    self._drop(connection)
+            if young:
+                self._idle[key] = young
+            else:
+                del self._idle[key]
+
+    def close(self) -> None:
+        """Close every connection, busy ones too."""
+        for connection in list(self._open):
+            connection.abort()
+        self._open.clear()
+        self._idle.clear()
+
+    def _drop(self, connection: Upstream) -> None:
+        self._open.discard(connection)
+        connection.close()

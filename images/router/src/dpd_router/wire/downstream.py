@@ -1,0 +1,163 @@
+"""One client's connection: requests in, one at a time and in order, responses out.
+
+While a request is being served the connection is still read, which is how a client's leaving is noticed; a client that
+sends the next request early has it kept, and is read no further until its turn comes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from dpd_router.errors import RequestTimeoutError, RouterError
+from dpd_router.stages.stream import response_head
+from dpd_router.types import Headers
+from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.reader import Incoming, Limits, RequestReader
+
+# How long a refused client may go on sending: closing at once would destroy the answer on its way.
+LINGER_SECONDS = 2.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+Serve = Callable[[Exchange], Awaitable[None]]
+
+
+class Doors:
+    """What all connections share: whether the house still takes guests, and who is inside."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.inside: set[Downstream] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+
+class Downstream(asyncio.Protocol):
+    """A server-side connection; `serve` answers one exchange, and must end it."""
+
+    def __init__(self, serve: Serve, limits: Limits, doors: Doors, new_id: Callable[[], str]) -> None:
+        self._serve = serve
+        self._limits = limits
+        self._doors = doors
+        self._new_id = new_id
+        self._loop = asyncio.get_running_loop()
+        self._reader = RequestReader(limits, new_id)
+        self._waiting: deque[Incoming] = deque()
+        self._error: RouterError | None = None
+        self._current: Exchange | None = None
+        self._transport: asyncio.Transport | None = None
+        self._since = self._loop.time()
+        self._turned_away = False
+        self.choked = False
+
+    @property
+    def lingering(self) -> bool:
+        """Say whether another request would be taken after this one."""
+        return self._doors.open and self._error is None and not self._reader.closing
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the client in."""
+        self._transport = transport  # type: ignore[assignment]
+        self._doors.inside.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; serve the request they complete, or keep it until its turn."""
+        if self._error is not None:
+            return
+        if not self._reader.busy:
+            self._since = self._loop.time()
+        try:
+            self._waiting.extend(self._reader.feed(data))
+        except RouterError as error:
+            self._error = error
+        if self._current is None:
+            self._next()
+        elif self._waiting or self._error is not None:
+            self._hold()
+
+    def eof_received(self) -> bool:
+        """Take the client's end of sending for its leaving: nobody can tell the two apart."""
+        return False
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Tell the exchange that its client has left."""
+        self._doors.inside.discard(self)
+        self._transport = None
+        self._waiting.clear()
+        if self._current is not None:
+            self._current.leave()
+
+    def pause_writing(self) -> None:
+        """Let the engine wait for the client."""
+        self.choked = True
+        if self._current is not None:
+            self._current.choke()
+
+    def resume_writing(self) -> None:
+        """Let the engine go on."""
+        self.choked = False
+        if self._current is not None:
+            self._current.unchoke()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close, after what was written has been sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def retire(self) -> None:
+        """Close now when nothing is under way; otherwise the response that is under way will be the last."""
+        if self._current is None and not self._waiting and not self._reader.busy:
+            self.close()
+
+    def expire(self, now: float) -> None:
+        """End a connection whose client is idle for too long, or too slow to send its request."""
+        if self._current is not None:
+            return
+        if self._turned_away:
+            if now - self._since > LINGER_SECONDS:
+                self.close()
+        elif self._reader.busy and now - self._since > self._limits.request_seconds:
+            self._error = RequestTimeoutError("The request did not arrive in time.")
+            self._next()
+        elif not self._reader.busy and now - self._since > self._limits.idle_seconds:
+            self.close()
+
+    def _next(self) -> None:
+        """Serve the next request, answer a broken one, or go on reading."""
+        if self._waiting:
+            self._current = exchange = Exchange(self._waiting.popleft(), self)
+            task = self._loop.create_task(self._run(exchange))
+            self._doors.tasks.add(task)
+            task.add_done_callback(self._doors.tasks.discard)
+        elif self._error is not None:
+            self._turn_away(self._error)
+        elif self._reader.continue_owed:
+            self._reader.continue_owed = False
+            self.write(_CONTINUE)
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            await self._serve(exchange)
+        finally:
+            self._current = None
+            self._since = self._loop.time()
+            if not exchange.ended or not exchange.keep_alive:
+                self.close()
+            elif self._transport is not None:
+                self._transport.resume_reading()
+                self._next()
+
+    def _hold(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _turn_away(self, error: RouterError) -> None:
+        body = error.body()
+        headers: Headers = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+        self.write(response_head(error.status, headers, self._new_id(), keep_alive=False) + body)
+        self._turned_away = True
+        self._since = self._loop.time()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()

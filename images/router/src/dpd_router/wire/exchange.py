@@ -1,0 +1,155 @@
+"""One downstream request and its response: the path's client, and the place where bytes are written."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from dpd_router.errors import RouterError
+from dpd_router.stages.stream import broken_stream_event, response_head
+from dpd_router.types import Headers, Reply
+from dpd_router.wire.reader import Incoming
+from dpd_router.wire.upstream import ResponseHead
+
+CLIENT_LEFT = 499
+_EVENT_STREAM = b"text/event-stream"
+_JSON: Headers = ((b"content-type", b"application/json"),)
+
+
+class Source(Protocol):
+    """Who produces the body, so that it can be told to wait."""
+
+    @property
+    def between_chunks(self) -> bool:
+        """Whether what it produced so far ends with a whole chunk."""
+
+    def pause(self) -> None:
+        """Produce no more until `resume`."""
+
+    def resume(self) -> None:
+        """Produce again."""
+
+
+class Outlet(Protocol):
+    """The connection as its exchange sees it."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client."""
+
+    @property
+    def choked(self) -> bool:
+        """Whether the client reads more slowly than it is written to."""
+
+    @property
+    def lingering(self) -> bool:
+        """Whether the connection may serve another request."""
+
+
+class Exchange:
+    """Writes one response. `status` is 0 until a head was sent."""
+
+    def __init__(self, incoming: Incoming, outlet: Outlet) -> None:
+        self.ask = incoming.ask
+        self._incoming = incoming
+        self._outlet = outlet
+        self._source: Source | None = None
+        self._sent = 0
+        self._tail = b""
+        self._chunked = False
+        self._events = False
+        self.bytes_out = 0
+        self.gone = False
+        self.ended = False
+        self.keep_alive = False
+        self.when_gone: Callable[[], None] | None = None
+
+    @property
+    def status(self) -> int:
+        """Return the status that was sent; 499 when there was nobody to send one to."""
+        return self._sent or CLIENT_LEFT
+
+    @property
+    def http_1_0(self) -> bool:
+        """Say whether the client knows no chunks."""
+        return self._incoming.http_1_0
+
+    def refuse(self, error: RouterError) -> None:
+        """Answer with an error; when an answer has begun, tell it in the stream and break the connection."""
+        if self.ended or self.gone:
+            return
+        if self._sent:
+            self._break()
+            return
+        headers = list(_JSON)
+        if error.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % error.retry_after))
+        self.answer(Reply(error.status, headers, error.body()))
+
+    def answer(self, reply: Reply) -> None:
+        """Answer with a body that is known whole."""
+        if self.ended or self.gone or self._sent:
+            return
+        self._sent = reply.status
+        self.keep_alive = self._incoming.keep_alive and self._outlet.lingering
+        headers = [pair for pair in reply.headers if pair[0].lower() not in (b"content-length", b"transfer-encoding")]
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+        head = response_head(reply.status, headers, self.ask.request_id, keep_alive=self.keep_alive)
+        body = b"" if self.ask.method == "HEAD" else reply.body
+        self.bytes_out = len(body)
+        self._outlet.write(head + body)
+        self.ended = True
+
+    def start(self, head: ResponseHead, source: Source) -> None:
+        """Begin to relay an engine's response."""
+        if self.gone:
+            return
+        self._sent = head.status
+        self._source = source
+        self._chunked = head.chunked and not self.http_1_0
+        self._events = any(
+            n.lower() == b"content-type" and v.lower().startswith(_EVENT_STREAM) for n, v in head.headers
+        )
+        self.keep_alive = self._incoming.keep_alive and self._outlet.lingering and not head.to_close
+        keep_framing = self._chunked or not head.chunked
+        request_id = self.ask.request_id
+        self._outlet.write(
+            response_head(head.status, head.headers, request_id, keep_alive=self.keep_alive, keep_framing=keep_framing)
+        )
+        if self._outlet.choked:
+            source.pause()
+
+    def write(self, data: bytes) -> None:
+        """Relay a piece of the body as it is."""
+        if not self.gone:
+            self._outlet.write(data)
+            self.bytes_out += len(data)
+            self._tail = data
+
+    def finish(self) -> None:
+        """End a relayed response that came whole."""
+        self.ended = True
+        self._source = None
+
+    def choke(self) -> None:
+        """Let the engine wait: the client does not keep up."""
+        if self._source is not None:
+            self._source.pause()
+
+    def unchoke(self) -> None:
+        """Let the engine go on."""
+        if self._source is not None:
+            self._source.resume()
+
+    def leave(self) -> None:
+        """Note that the client has left, and tell whoever is relaying."""
+        if self.gone or self.ended:
+            return
+        self.gone = True
+        if self.when_gone is not None:
+            self.when_gone()
+
+    def _break(self) -> None:
+        """End a response that began and cannot be finished: never in a way that looks whole."""
+        whole = self._source is not None and (self._source.between_chunks or not self._chunked)
+        if self._events and whole and (not self._chunked or not self._tail or self._tail.endswith(b"\r\n")):
+            self._outlet.write(broken_stream_event(chunked=self._chunked, tail=self._tail[-8:]))
+        self.keep_alive = False
+        self.finish()

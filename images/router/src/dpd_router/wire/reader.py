@@ -1,0 +1,181 @@
+"""Downstream requests out of bytes: strict about framing, bounded in size, with no transport of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httptools
+import msgspec
+
+from dpd_router.errors import BadRequestError, BodyTooLargeError, HeadTooLargeError, RouterError
+from dpd_router.types import Ask
+
+MAX_REQUEST_ID = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes and times in seconds that one client may take."""
+
+    head_bytes: int = 64 * 1024
+    body_bytes: int = 64 * 1024 * 1024
+    request_seconds: float = 60.0
+    idle_seconds: float = 75.0
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One whole request and what its connection needs to know of it."""
+
+    ask: Ask
+    http_1_0: bool
+    keep_alive: bool
+
+
+class RequestReader:
+    """Parses one connection's requests, one after the other. `new_id` makes a request id when the client sent none."""
+
+    def __init__(self, limits: Limits, new_id: Callable[[], str]) -> None:
+        self._limits = limits
+        self._new_id = new_id
+        self._parser = httptools.HttpRequestParser(self)
+        self._ready: list[Incoming] = []
+        self._in_head = False
+        self.busy = False
+        self.closing = False
+        self.continue_owed = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_size = 0
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._version = "1.1"
+
+    def feed(self, data: bytes) -> list[Incoming]:
+        """Take bytes and return the requests they complete. Raises RouterError; nothing may be fed after that."""
+        if self.closing:
+            return []
+        within = self._in_head
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.closing = True  # no protocol but this one: served as it is, and the connection ends with it
+        except httptools.HttpParserCallbackError as error:
+            raise _cause(error) from None
+        except httptools.HttpParserError as error:
+            raise BadRequestError(f"The request is not HTTP/1.1: {error}.", code="bad_framing") from None
+        if self._in_head and within:
+            self._grow_head(len(data))
+        ready, self._ready = self._ready, []
+        return ready
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._reset()
+        self.busy = self._in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
+        self._grow_head(len(url))
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes after the body is dropped."""
+        if self._in_head:
+            self._grow_head(len(name) + len(value) + 4)
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Check the framing before any of the body is taken."""
+        self._in_head = False
+        self._version = self._parser.get_http_version()
+        length = check_framing(self._headers, self._version)
+        if length > self._limits.body_bytes:
+            raise self._too_large()
+        expect = [value.lower() for name, value in self._headers if name.lower() == b"expect"]
+        if expect and expect != [b"100-continue"]:
+            raise BadRequestError("Expect asks for what the router does not do; leave it out.", code="bad_expectation")
+        self.continue_owed = bool(expect) and self._version != "1.0"
+
+    def on_body(self, data: bytes) -> None:
+        """Take a piece of the body, without its chunk framing."""
+        self._body_size += len(data)
+        if self._body_size > self._limits.body_bytes:
+            raise self._too_large()
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """Put the request together."""
+        self.busy = self.continue_owed = False
+        path, query = _target(self._url)
+        ask = Ask(
+            self._parser.get_method().decode("latin-1"),
+            path,
+            query,
+            self._headers,
+            b"".join(self._body),
+            _request_id(self._headers) or self._new_id(),
+        )
+        keep = self._parser.should_keep_alive() and self._version == "1.1"
+        self._ready.append(Incoming(ask, self._version == "1.0", keep))
+        self._body = []
+
+    def _grow_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > self._limits.head_bytes:
+            raise HeadTooLargeError(f"The request's head exceeds {self._limits.head_bytes} bytes; send less.")
+
+    def _too_large(self) -> RouterError:
+        return BodyTooLargeError(f"The body exceeds {self._limits.body_bytes} bytes; send a shorter prompt.")
+
+
+def check_framing(headers: list[tuple[bytes, bytes]], version: str) -> int:
+    """Return the announced body length, 0 when chunked or none.
+
+    Raises BadRequestError when two readers of the same bytes could see two different messages in them.
+    """
+    seen: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        seen.setdefault(name.lower(), []).append(value)
+    lengths, codings = seen.get(b"content-length", []), seen.get(b"transfer-encoding", [])
+    if lengths and codings:
+        raise BadRequestError("Content-Length and Transfer-Encoding exclude each other.", code="bad_framing")
+    if len(lengths) > 1 or len(codings) > 1 or len(seen.get(b"host", [])) > 1:
+        raise BadRequestError("A header that frames or addresses the request came twice.", code="bad_framing")
+    if codings and (codings[0].strip().lower() != b"chunked" or version == "1.0"):
+        raise BadRequestError("The only transfer coding taken is chunked, under HTTP/1.1.", code="bad_framing")
+    if version not in ("1.0", "1.1"):
+        raise BadRequestError("The router speaks HTTP/1.0 and HTTP/1.1.", code="bad_framing")
+    if version == "1.1" and b"host" not in seen:
+        raise BadRequestError("HTTP/1.1 asks for a Host header.", code="bad_framing")
+    if lengths and not lengths[0].strip().isdigit():
+        raise BadRequestError("Content-Length is not a number.", code="bad_framing")
+    return int(lengths[0]) if lengths else 0
+
+
+def _target(url: bytes) -> tuple[str, str]:
+    if any(byte <= 0x20 or byte >= 0x7F for byte in url):
+        raise BadRequestError("The target holds bytes that a URL does not.", code="bad_target")
+    try:
+        parsed = httptools.parse_url(url)
+    except httptools.HttpParserInvalidURLError:
+        raise BadRequestError("The target is not a URL.", code="bad_target") from None
+    path = (parsed.path or b"/").decode("ascii")
+    query = b"?" + parsed.query if parsed.query else b""
+    return path, query.decode("ascii")
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Return the client's own id when it is fit for a header and a log line."""
+    for name, value in headers:
+        if name.lower() == b"x-request-id":
+            text = value.decode("latin-1")
+            fit = 0 < len(text) <= MAX_REQUEST_ID and all("!" <= char <= "~" for char in text)
+            return text if fit else None
+    return None
+
+
+def _cause(error: httptools.HttpParserCallbackError) -> BaseException:
+    """Return what a callback raised; the parser wraps it."""
+    return error.__context__ or error

@@ -1,0 +1,242 @@
+"""One connection to an engine, one exchange at a time.
+
+A response's head is parsed; its body goes to the sink as raw bytes, and the parser only says where it ends. One
+callback a read: no task, no queue, no copy.
+"""
+
+import asyncio
+from typing import Protocol
+
+import httptools
+import msgspec
+
+from dpd_router.errors import LegDiedError
+from dpd_router.types import Headers
+
+MAX_HEAD = 64 * 1024
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class ResponseHead(msgspec.Struct, frozen=True):
+    """A response's head. `to_close`: the body ends with the connection."""
+
+    status: int
+    headers: Headers
+    chunked: bool
+    to_close: bool
+
+
+class Sink(Protocol):
+    """Where a response goes. `raw`: bodies come as they are on the wire, framing included."""
+
+    @property
+    def raw(self) -> bool:
+        """Whether the body is wanted with its framing."""
+
+    def head(self, head: ResponseHead) -> None:
+        """Take the head; comes once, and first."""
+
+    def body(self, data: bytes) -> None:
+        """Take a piece of the body."""
+
+
+class _Framing:
+    """What the parser is told to note: the head, and where chunks and the message end."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.started = False
+        self.complete = False
+        self.excess = False
+        self.chunked = False
+        self.sized = False
+        self.between_chunks = True
+
+    def on_message_begin(self) -> None:
+        self.excess = self.complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.started:
+            return
+        self.headers.append((name, value))
+        lower = name.lower()
+        if lower == b"content-length":
+            self.sized = True
+        elif lower == b"transfer-encoding":
+            self.chunked = True
+
+    def on_headers_complete(self) -> None:
+        self.started = True
+
+    def on_chunk_header(self) -> None:
+        self.between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self.between_chunks = True
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+class _Unwrapping(_Framing):
+    """The same, and the body without its framing."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self.on_body = sink.body
+
+
+class Upstream(asyncio.Protocol):
+    """A connection to an engine. `clock` is the loop's; `idle_since` is when it last became free."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._sink: Sink | None = None
+        self._done: asyncio.Future[None] | None = None
+        self._framing = _Framing()
+        self._parser: httptools.HttpResponseParser | None = None
+        self._pending = b""
+        self.reusable = False
+        self.idle_since = 0.0
+        self.key: tuple[str, int] = ("", 0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def begin(self, message: bytes, sink: Sink) -> "asyncio.Future[None]":
+        """Send a request; the future is done when the response has ended, LegDiedError when it broke off."""
+        self.reusable = False
+        self._sink = sink
+        self._restart()
+        self._done = self._loop.create_future()
+        if self._transport is None or self._transport.is_closing():
+            self._fail("the connection was closed")
+        else:
+            self._transport.write(message)
+        return self._done
+
+    @property
+    def usable(self) -> bool:
+        """Say whether another request may be sent: the last one ended well and the engine has not closed."""
+        return self.reusable and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def between_chunks(self) -> bool:
+        """Say whether the response so far ends with a whole chunk."""
+        return self._framing.between_chunks
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what came."""
+        if self._sink is None or self._done is None or self._done.done():
+            self.abort()  # nobody asked
+            return
+        try:
+            self._take(data)
+        except httptools.HttpParserError as error:
+            self._fail(f"the engine's response is not HTTP/1.1: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the exchange with the connection."""
+        self.reusable = False
+        framing = self._framing
+        if framing.started and exc is None and not (framing.chunked or framing.sized):
+            self._finish(reusable=False)
+        else:
+            self._fail("the engine closed the connection")
+        self._transport = None
+
+    def pause(self) -> None:
+        """Read no more until `resume`: the client is slower than the engine."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close at once, and with it the exchange."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+        self._fail("the router closed the connection")
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def _restart(self) -> None:
+        assert self._sink is not None
+        self._framing = _Framing() if self._sink.raw else _Unwrapping(self._sink)
+        self._parser = httptools.HttpResponseParser(self._framing)
+        self._pending = b""
+
+    def _take(self, data: bytes) -> None:
+        assert self._parser is not None
+        if not self._framing.started:
+            data = self._take_head(data)
+        if self._sink is None or not self._framing.started:
+            return
+        if data and self._framing.complete:
+            self._fail("the engine sent more than its response")
+            return
+        if data:
+            self._parser.feed_data(data)
+            if self._framing.excess:
+                self._fail("the engine sent more than one response")
+                return
+            self._pass_raw(data)
+        if self._framing.complete:
+            self._finish(reusable=self._parser.should_keep_alive() and not self._ended())
+
+    def _pass_raw(self, data: bytes) -> None:
+        if self._sink is not None and self._sink.raw:
+            self._sink.body(data)
+
+    def _ended(self) -> bool:
+        """Say whether the sink broke the exchange off while it was given its last bytes."""
+        return self._sink is None
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Return what of `data` belongs to the body; interim responses are skipped."""
+        data = self._pending + data
+        self._pending = b""
+        while not self._framing.started:
+            end = data.find(_END_OF_HEAD)
+            if end < 0:
+                self._pending = data
+                if len(data) > MAX_HEAD:
+                    self._fail("the engine's response head is too large")
+                return b""
+            assert self._parser is not None
+            assert self._sink is not None
+            self._parser.feed_data(data[: end + 4])
+            data = data[end + 4 :]
+            status = self._parser.get_status_code()
+            if 100 <= status < 200:
+                self._restart()
+                continue
+            framing = self._framing
+            to_close = not (framing.chunked or framing.sized or framing.complete)
+            self._sink.head(ResponseHead(status, framing.headers, framing.chunked, to_close))
+        return data
+
+    def _finish(self, *, reusable: bool) -> None:
+        self._sink = None
+        self.idle_since = self._loop.time()
+        self.reusable = reusable
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    def _fail(self, why: str) -> None:
+        self._sink = None
+        self.reusable = False
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(LegDiedError(why))
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.abort()
