@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.paths import ROOT
 
 ALLOWED = {"yaml", "kubernetes.client.models", "schemagen"}
