@@ -12,7 +12,6 @@ from dpd_router.errors import (
     NotFoundError,
     RouterError,
     UnavailableError,
-    UpstreamFailedError,
 )
 from dpd_router.metrics import CONTENT_TYPE, Metrics
 from dpd_router.path import Path
@@ -89,7 +88,7 @@ class App:
                 self.pool.mark_down(worker)
                 continue
             except LegDiedError:
-                raise UpstreamFailedError("The engine broke off before it answered.") from None
+                continue  # reading a list twice does no harm
             return
         raise UnavailableError("No worker can answer now; try again later.", retry_after=self.policy.retry_after)
 

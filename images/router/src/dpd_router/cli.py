@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from prometheus_client import disable_created_metrics
+
 from dpd_router.config import load
 from dpd_router.errors import ConfigInvalidError
 from dpd_router.logs import Log
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         sys.stderr.write(f"--loop {options.loop}: {error}; install uvloop, or use --loop asyncio\n")
         return 2
+    # One more series for each counter, and nobody reads it.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     log = Log(sys.stdout)
     try:
         with asyncio.Runner(loop_factory=factory) as runner:

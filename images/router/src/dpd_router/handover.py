@@ -132,6 +132,7 @@ class Handover:
         else:
             attempt.free()
         if verdict is Verdict.REFUSED:
+            trace.add(Step.FELL_BACK, reason=Reason.PREFILL_REFUSED)
             return Handoff(reply=sent.reply)
         return Handoff(failed=Reason.PREFILL_FAILED)
 

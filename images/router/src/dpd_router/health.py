@@ -44,9 +44,13 @@ class Health:
             self.tell(f"worker {'up' if worker.up else 'down'}: role={worker.address.role} worker={worker.name}")
 
     async def _well(self, worker: Worker) -> bool:
-        try:
-            async with asyncio.timeout(self.timeout):
-                reply = await self.legs.collect(worker, Call("GET", self.path, (), b""), "health")
-        except (ConnectFailedError, LegDiedError, TimeoutError):
-            return False
-        return reply.status == 200
+        for _ in range(2):  # a kept connection may have been closed just now, which says nothing of the worker
+            try:
+                async with asyncio.timeout(self.timeout):
+                    reply = await self.legs.collect(worker, Call("GET", self.path, (), b""), "health")
+            except LegDiedError:
+                continue
+            except (ConnectFailedError, TimeoutError):
+                return False
+            return reply.status == 200
+        return False

@@ -115,7 +115,7 @@ class Policy(msgspec.Struct, frozen=True):
     invocation: str
     page_tokens: int = 256
     prefill_attempts: int = 2
-    prefill_seconds: float = 300.0
+    prefill_seconds: float = 120.0
     ready_seconds: float = 1.0
     room_seconds: float = 5.0
     retry_after: int = 5

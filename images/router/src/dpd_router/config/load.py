@@ -91,7 +91,7 @@ def from_document(document: Any) -> Config:
             checks = health.seconds("intervalSeconds", 2, 0.05, 3600), health.seconds("timeoutSeconds", 5, 0.05, 600)
         with root.section("timeouts") as timeouts:
             timing = _timing(timeouts, checks, root)
-            prefill_seconds = timeouts.seconds("prefillSeconds", 300, 0.1, 86400)
+            prefill_seconds = timeouts.seconds("prefillSeconds", 120, 0.1, 86400)
             limits = _limits(root, timeouts)
         policy = Policy(threshold, invocation, page_tokens, 2, prefill_seconds, waits[0], waits[1])
         targets = _targets(root, transfer)

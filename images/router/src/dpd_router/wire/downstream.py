@@ -143,7 +143,9 @@ class Downstream(asyncio.Protocol):
         finally:
             self._current = None
             self._since = self._loop.time()
-            if not exchange.ended or not exchange.keep_alive:
+            if exchange.abrupt and self._transport is not None:
+                self._transport.abort()  # a reset: the end of what was sent must not pass for the end of the answer
+            elif not exchange.ended or not exchange.keep_alive:
                 self.close()
             elif self._transport is not None:
                 self._transport.resume_reading()

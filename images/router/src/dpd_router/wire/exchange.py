@@ -59,6 +59,7 @@ class Exchange:
         self.gone = False
         self.ended = False
         self.keep_alive = False
+        self.abrupt = False
         self.when_gone: Callable[[], None] | None = None
 
     @property
@@ -148,8 +149,9 @@ class Exchange:
 
     def _break(self) -> None:
         """End a response that began and cannot be finished: never in a way that looks whole."""
-        whole = self._source is not None and (self._source.between_chunks or not self._chunked)
-        if self._events and whole and (not self._chunked or not self._tail or self._tail.endswith(b"\r\n")):
+        whole = self._source is not None and self._source.between_chunks and self._tail[-2:] in (b"", b"\r\n")
+        self.abrupt = not (self._events and (whole or not self._chunked))
+        if not self.abrupt:
             self._outlet.write(broken_stream_event(chunked=self._chunked, tail=self._tail[-8:]))
         self.keep_alive = False
         self.finish()
