@@ -1,6 +1,6 @@
 {{/*
 What a JSON schema cannot say: cross-field rules. Every check prints lines of "path: fact; remedy", all of them are shown
-at once. The checks themselves lie in _checks-*.tpl, by concern.
+at once. Those of the worker and of the roles lie in files of their own.
 */}}
 
 {{- define "dpd.check" -}}
