@@ -17,7 +17,6 @@ from dpd.wording import Finding
 
 API_VERSION = "inference.sagemaker.aws.amazon.com/v1"
 KIND = "InferenceEndpointConfig"
-_ALTERNATIVES = ("anyOf", "oneOf")
 
 
 class Contract:
@@ -38,13 +37,13 @@ class Contract:
         if stranger:
             return stranger
         errors = self._validator.iter_errors(without_nulls(document.value))
-        leaves = [leaf for error in errors for leaf in _leaves(_finding(error))]
-        unknown = [each for each in leaves if each.keyword == "additionalProperties"]
+        found = [_finding(each) for each in errors]
+        unknown = [each for each in found if each.keyword == "additionalProperties"]
         problems = [each for error in unknown for each in self._unknown_keys(error)]
         meant = {(*each.path[:-1], self._meant(each.path, unknown)) for each in problems}
-        for leaf in leaves:
-            if leaf.keyword != "additionalProperties":
-                problems.extend(each for each in wording.explain(leaf, document.written) if each.path not in meant)
+        for finding in found:
+            if finding.keyword != "additionalProperties":
+                problems.extend(each for each in wording.explain(finding, document.written) if each.path not in meant)
         return problems
 
     def _unknown_keys(self, error: Finding) -> Iterator[Problem]:
@@ -81,38 +80,17 @@ class Contract:
 
 
 def _finding(error: ValidationError) -> Finding:
-    branches: dict[Any, list[Finding]] = {}
-    for each in error.context or ():
-        branches.setdefault(each.schema_path[0], []).append(_finding(each))
     return Finding(
         keyword=str(error.validator),
         wanted=error.validator_value,
         value=error.instance,
         path=tuple(error.absolute_path),
         schema=error.schema if isinstance(error.schema, Mapping) else {},
-        branches=tuple(tuple(each) for each in branches.values()),
     )
 
 
 def _known_keys(error: Finding) -> list[str]:
     return list(error.schema.get("properties", {}))
-
-
-def _leaves(error: Finding) -> Iterator[Finding]:
-    """Follow an error of alternatives down to the alternative that was meant, where one can be told."""
-    if error.keyword not in _ALTERNATIVES or not error.branches:
-        yield error
-        return
-    meant = [
-        branch
-        for branch in error.branches
-        if not any(each.keyword == "type" and each.path == error.path for each in branch)
-    ]
-    if not meant:
-        yield error
-        return
-    for each in meant[0]:
-        yield from _leaves(each)
 
 
 def _stranger(value: Any) -> list[Problem]:

@@ -40,8 +40,8 @@ ROWS: tuple[Row, ...] = (
     _scaling("pdSpec", "autoScalingSpec"),
     Row(
         ("intelligentRoutingSpec", "routingStrategy"),
-        "the chart's router knows prefixaware and roundrobin",
-        "use one of them",
+        "the router knows prefixaware and roundrobin, and helm will refuse other strategies",
+        "use one of these two",
         unless=("prefixaware", "roundrobin"),
     ),
     Row(
@@ -65,6 +65,12 @@ ROWS: tuple[Row, ...] = (
     Row(("tlsConfig",), "no certificate is made or used", "end TLS at an Ingress of yours"),
     Row(("dnsConfig",), "no DNS record is made", "make one for an Ingress of yours"),
     Row(("dataCapture",), "no request or answer is recorded"),
+    Row(
+        ("worker", "modelInvocationPort", "name"),
+        "the proxy and the router speak HTTP, and helm will refuse grpc",
+        "write http, or remove it",
+        unless=("http",),
+    ),
     Row(("worker", "requestLimits"), "requests are not limited", "limit with the engine's --max-num-seqs"),
     Row(("metricsSidecarResources",), "the proxy has the chart's resources", "set proxy.resources in the values"),
     Row(("metricsCollectorResources",), "the collector has the chart's resources", "set collector.resources there"),

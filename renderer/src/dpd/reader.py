@@ -112,7 +112,8 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
-            said = ", ".join(each for each in (error.context, error.problem) if each)
+            begun = f" begun on line {error.context_mark.line + 1}" if error.context_mark else ""
+            said = ", ".join(each for each in (error.context and error.context + begun, error.problem) if each)
             raise _RefusedError(
                 Problem((), f"not YAML: {said}", "look at this line and the one before it", line=line)
             ) from None

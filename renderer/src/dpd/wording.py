@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpd.hints import listed, nearest
+from dpd.patterns import words
 from dpd.problems import FieldPath, Problem, path_text, shown
 
 _TYPES = {
@@ -36,14 +37,6 @@ _REQUIRED = {
         "add it, or remove pdSpec for a colocated endpoint",
     ),
 }
-_PATTERNS = {
-    r"^ml\..*": ("is not a SageMaker instance type", "write it with its prefix, as in ml.p5.48xlarge"),
-    r"^/.*": ("is not an absolute path", "start it with /"),
-    r"^[0-9a-f]{40}$": ("is not a full commit", "write all 40 hexadecimal digits"),
-    r"^Z[A-Z0-9]+$": ("is not a hosted zone", "write its id, as in Z0123456789ABC"),
-    r"^http$|^grpc$": ("is not a port name the router knows", "write http or grpc"),
-    r"(?i)redis|tieredstorage": ("is not a cache backend", "write redis or tieredstorage"),
-}
 _FEW = 12
 
 
@@ -52,7 +45,7 @@ class Finding:
     """One error of the schema validator.
 
     keyword: the schema keyword that failed, and `wanted`, its argument; value and path: what failed and where;
-    schema: the schema around the keyword; branches: for alternatives, the findings of each of them.
+    schema: the schema around the keyword.
     """
 
     keyword: str
@@ -60,7 +53,6 @@ class Finding:
     value: Any
     path: FieldPath
     schema: Mapping[str, Any]
-    branches: tuple[tuple["Finding", ...], ...] = ()
 
 
 def type_of(value: Any) -> str:
@@ -136,12 +128,7 @@ def _type(error: Finding, as_written: str) -> tuple[str, str]:
 
 
 def _wanted_types(error: Finding) -> list[str]:
-    if error.keyword == "type":
-        return [error.wanted] if isinstance(error.wanted, str) else list(error.wanted)
-    found: list[str] = []
-    for branch in error.branches:
-        found.extend(name for each in branch if each.keyword == "type" for name in _wanted_types(each))
-    return list(dict.fromkeys(found)) or ["something else"]
+    return [error.wanted] if isinstance(error.wanted, str) else list(error.wanted)
 
 
 def _enum(error: Finding, as_written: str) -> tuple[str, str]:
@@ -157,10 +144,8 @@ def _const(error: Finding, as_written: str) -> tuple[str, str]:
 
 def _pattern(error: Finding, as_written: str) -> tuple[str, str]:
     pattern = str(error.wanted)
-    if "KMGTPE" in pattern:
-        return f"{as_written} is not a quantity", 'write a number with an optional unit, as in 8, "500m" or 64Gi'
-    said, remedy = _PATTERNS.get(pattern, (f"does not match {pattern}", _described(error)))
-    return f"{as_written} {said}", remedy
+    fact, remedy = words(pattern) or (f"does not match {pattern}", _described(error))
+    return f"{as_written} {fact}", remedy
 
 
 def _described(error: Finding) -> str:
@@ -199,8 +184,6 @@ def _other(error: Finding, as_written: str) -> tuple[str, str]:
 
 _EXPLAINED: Mapping[str, Callable[[Finding, str], tuple[str, str]]] = {
     "type": _type,
-    "anyOf": _type,
-    "oneOf": _type,
     "enum": _enum,
     "const": _const,
     "pattern": _pattern,

@@ -55,11 +55,16 @@ _Dumper.add_representer(str, _string)
 def write(header: Iterable[str], entries: Iterable[Entry]) -> str:
     """Return the YAML document of `entries` under the comment lines `header`."""
     top = "".join(f"# {line}".rstrip() + "\n" for line in header)
-    return f"{top}\n{_block(tuple(entries))}" if top else _block(tuple(entries))
+    sections = "".join("\n" * bool(each.comment or _has_comments(each)) + _block((each,)) for each in entries)
+    return (top + sections).lstrip("\n")
 
 
 def _block(entries: tuple[Entry, ...]) -> str:
     return "".join(_comment(each.comment) + _entry(each) for each in entries)
+
+
+def _has_comments(entry: Entry) -> bool:
+    return isinstance(entry.value, tuple) and any(each.comment for each in entry.value)
 
 
 def _entry(entry: Entry) -> str:

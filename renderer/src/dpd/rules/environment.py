@@ -47,7 +47,7 @@ def names_are_free(endpoint: Endpoint) -> Iterator[Problem]:
     for index, each in enumerate(endpoint.env):
         name = each.get("name", "")
         if name in _CHARTS_OWN:
-            yield Problem((*_ENV, index, "name"), f"{name} is set by the chart", "remove it; it is there already")
+            yield Problem((*_ENV, index, "name"), f"{name} is set by the chart", "remove it")
         elif name in _PER_ROLE and endpoint.is_disaggregated:
             fact = f"{name} would be the same on both roles, and each needs its own"
-            yield Problem((*_ENV, index, "name"), fact, "remove it; the chart sets it for each role")
+            yield Problem((*_ENV, index, "name"), fact, "remove it, the chart sets it for each role")

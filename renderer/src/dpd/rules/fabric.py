@@ -34,9 +34,13 @@ def types_have_gpu_direct(endpoint: Endpoint) -> Iterator[Problem]:
         if facts and facts.gpu_direct:
             continue
         near = None if facts else nearest(instance_type, GPU_DIRECT_TYPES)
-        hint = f"did you mean {near}? If not, " if near and near != instance_type else ""
+        first = (
+            f"did you mean {near}? Otherwise"
+            if near and near != instance_type
+            else f"use {listed(GPU_DIRECT_TYPES)}, or"
+        )
         fact = f"{shown(instance_type)} is not supported by pdSpec, which needs GPU-Direct RDMA over EFA"
-        remedy = f"{hint}use {listed(GPU_DIRECT_TYPES)}, or set annotation {TRANSFER_ANNOTATION}: tcp"
+        remedy = f"{first} set annotation {TRANSFER_ANNOTATION}: tcp"
         yield Problem(_path_of(endpoint, instance_type), fact, remedy)
 
 

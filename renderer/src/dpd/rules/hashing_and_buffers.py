@@ -19,10 +19,10 @@ def hashes_agree(endpoint: Endpoint) -> Iterator[Problem]:
         return
     seed = endpoint.env_value("PYTHONHASHSEED")
     if not _names(endpoint, "PYTHONHASHSEED"):
-        if endpoint.is_sound(_ENV):
+        if endpoint.is_sound(_ENV[:2]):
             fact = "PYTHONHASHSEED is not set, so the chart sets it to 0"
             yield warning(_ENV, fact, 'add it with value "0": both roles must hash prompts alike')
-    elif seed != "0":
+    elif seed != "0" and endpoint.is_sound(_path(endpoint, "PYTHONHASHSEED")):
         fact = f"PYTHONHASHSEED is {shown(seed) if seed is not None else 'not a plain value'}"
         yield warning(_path(endpoint, "PYTHONHASHSEED"), fact, 'set it to "0": both roles must hash prompts alike')
     algorithm = endpoint.env_value("LMCACHE_PRE_CACHING_HASH_ALGORITHM")
@@ -50,7 +50,7 @@ def buffer_sizes_are_numbers(endpoint: Endpoint) -> Iterator[Problem]:
             yield Problem((*_path(endpoint, name), "value"), fact, 'write it out, as in "8589934592" for 8 GiB')
     ours, theirs = (endpoint.env_value(name) for name in _SIZES)
     if ours is not None and theirs is not None and ours != theirs and "$(" not in ours:
-        fact = f"LMCACHE_PD_BUFFER_SIZE is {shown(ours)} and PD_BUFFER_SIZE {shown(theirs)}; LMCache reads the first"
+        fact = f"LMCACHE_PD_BUFFER_SIZE, which is {shown(ours)}, wins over PD_BUFFER_SIZE, which is {shown(theirs)}"
         yield warning(_path(endpoint, _SIZES[0]), fact, "keep PD_BUFFER_SIZE only")
 
 

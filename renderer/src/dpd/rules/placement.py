@@ -37,7 +37,7 @@ def types_are_known(endpoint: Endpoint) -> Iterator[Problem]:
     for path, instance_type in _written_types(endpoint):
         if facts_of(instance_type) is None and not has_no_gpus(instance_type):
             near = nearest(instance_type, known_types())
-            hint = f"did you mean {near}? If not, " if near else ""
+            hint = f"did you mean {near}? Otherwise " if near else ""
             fact = f"{shown(instance_type)} is not in dpd's table, so nothing is derived from it"
             yield warning(path, fact, f"{hint}fill in `instance` in the values by hand")
 

@@ -18,6 +18,8 @@ def threshold_spares_short_prompts(endpoint: Endpoint) -> Iterator[Problem]:
 
 def strategy_fits_prefillers(endpoint: Endpoint) -> Iterator[Problem]:
     """With several prefillers the default may send most prompts to one of them."""
+    if not endpoint.is_disaggregated:
+        return
     routing = endpoint.part("intelligentRoutingSpec")
     replicas = endpoint.part("pdSpec", "prefillSpec").get("replicas", 1)
     if replicas > 1 and "routingStrategy" not in routing and endpoint.is_sound(_ROUTING):

@@ -21,5 +21,8 @@ def section_matches_type(endpoint: Endpoint) -> Iterator[Problem]:
         remedy = f"add it, or change modelSourceType ({others[0]} is given)" if others else "add it"
         yield Problem((*_SOURCE, wanted), f"required when modelSourceType is {kind}", remedy)
     else:
+        if kind == "fsx" and not source["fsxStorage"].get("dnsName"):
+            fact = "not given, and the chart cannot ask FSx for it: helm will refuse the values"
+            yield warning((*_SOURCE, "fsxStorage", "dnsName"), fact, "add it, `aws fsx describe-file-systems` says it")
         for each in others:
             yield warning((*_SOURCE, each), f"not used when modelSourceType is {kind}", "remove it")
