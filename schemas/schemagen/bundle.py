@@ -59,17 +59,17 @@ def _bundle(sources: Sources, root: Schema) -> Schema:
         if name not in reached:
             reached[name] = sources.definitions[name]
             pending.extend(references(reached[name]))
-    definitions = {name: _localise(schema) for name, schema in reached.items()}
-    return {**_localise(root), "definitions": definitions}
+    definitions = {name: localise(schema) for name, schema in reached.items()}
+    return {**localise(root), "definitions": definitions}
 
 
-def _localise(schema: Any) -> Any:
+def localise(schema: Any) -> Any:
     """Point references at `#/definitions` and turn integer formats, which draft-07 does not know, into bounds."""
     if type(schema) is list:
-        return [_localise(each) for each in schema]
+        return [localise(each) for each in schema]
     if type(schema) is not dict:
         return schema
-    result = {key: _localise(value) for key, value in schema.items()}
+    result = {key: localise(value) for key, value in schema.items()}
     if type(schema.get("$ref")) is str:
         result["$ref"] = f"#/definitions/{reference_name(schema['$ref'])}"
     if type(schema.get("format")) is str and schema["format"] in _RANGES:

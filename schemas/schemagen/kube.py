@@ -70,11 +70,6 @@ def kube_definitions(name: str) -> dict[str, Schema]:
     return found
 
 
-def api_version_models(kind: str) -> Any:
-    """Return the model class of a top-level kind, such as Deployment; raise LookupError when there is none."""
-    return _model(kind)
-
-
 def _model(kind: str) -> Any:
     for candidate in (_KINDS.get(kind, f"V1{kind}"), f"CoreV1{kind}", f"RbacV1{kind}"):
         found = getattr(models, candidate, None)
@@ -125,9 +120,10 @@ def _annotation_schema(annotation: Any) -> Schema:
 def _union(arguments: tuple[Any, ...]) -> Schema:
     chosen = [each for each in arguments if each is not type(None)]
     schemas = [_annotation_schema(each) for each in chosen]
-    if len(schemas) == 1 or schemas[0] == schemas[1]:
-        return schemas[0]
-    return dict(INT_OR_STRING)
+    if {each.get("type") for each in schemas} == {"integer", "string"}:
+        return dict(INT_OR_STRING)
+    different = [each for index, each in enumerate(schemas) if each not in schemas[:index]]
+    return different[0] if len(different) == 1 else {"anyOf": different}
 
 
 def _list(arguments: tuple[Any, ...]) -> Schema:

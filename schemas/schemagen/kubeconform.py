@@ -1,17 +1,16 @@
 """Kubernetes' kinds as standalone JSON schemas, in the file layout that kubeconform reads without a network."""
 
-from typing import Any
-
-from schemagen.bundle import DRAFT
+from schemagen.bundle import DRAFT, localise
 from schemagen.kube import KUBE_PREFIX, kube_definitions
 from schemagen.outputs import as_json
-from schemagen.sources import Schema, reference_name
+from schemagen.sources import Schema
 
 # kind → apiVersion of its one model in the package.
 KINDS = {
     "ClusterRole": "rbac.authorization.k8s.io/v1",
     "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
     "ConfigMap": "v1",
+    "CustomResourceDefinition": "apiextensions.k8s.io/v1",
     "DaemonSet": "apps/v1",
     "Deployment": "apps/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
@@ -47,7 +46,7 @@ def kube_schema(kind: str) -> Schema:
         "kind": {"type": "string", "const": kind},
     }
     schema["required"] = sorted({*schema.get("required", []), "apiVersion", "kind", "metadata"})
-    return {"$schema": DRAFT, **_localise(schema), "definitions": _localise(definitions)}
+    return {"$schema": DRAFT, **localise(schema), "definitions": localise(definitions)}
 
 
 def kubeconform_files() -> dict[str, str]:
@@ -58,14 +57,3 @@ def kubeconform_files() -> dict[str, str]:
 def _file_name(kind: str, api_version: str) -> str:
     group, _, version = api_version.rpartition("/")
     return "-".join(part for part in (kind.lower(), group.split(".")[0], version) if part) + ".json"
-
-
-def _localise(schema: Any) -> Any:
-    if type(schema) is list:
-        return [_localise(each) for each in schema]
-    if type(schema) is not dict:
-        return schema
-    result = {key: _localise(value) for key, value in schema.items()}
-    if type(schema.get("$ref")) is str:
-        result["$ref"] = f"#/definitions/{reference_name(schema['$ref'])}"
-    return result
