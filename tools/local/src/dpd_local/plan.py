@@ -6,7 +6,7 @@ in the parsed document it belongs to.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,13 @@ class Plan:
 
     processes: tuple[Process, ...]
 
+    def of_role(self, role: str) -> tuple[Process, ...]:
+        """The processes of a role: prefill, decode, worker or router."""
+        return tuple(each for each in self.processes if each.role == role)
+
     def by_role(self, role: str) -> Process | None:
-        """The process of a role: prefill, decode, worker or router."""
-        return next((each for each in self.processes if each.role == role), None)
+        """The first process of a role."""
+        return next(iter(self.of_role(role)), None)
 
     @property
     def front(self) -> Process:
@@ -63,44 +67,75 @@ class Plan:
         return self.processes[-1]
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """What stands in for the worker's image and for more than one pod of it.
+
+    `command` comes before the container's arguments, `folders` maps mount paths of volumes that are not rendered (the
+    model) to local folders, `replicas` gives the engines of a role where one is not enough.
+    """
+
+    command: tuple[str, ...] = (sys.executable, "-m", "dpd_sim")
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    replicas: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Site:
+    """What every process of one plan shares."""
+
+    manifests: Manifests
+    folder: Path
+    ports: Ports
+    secrets: Mapping[str, str]
+    runtime: Runtime
+    notify: int
+
+
+@dataclass(frozen=True)
+class _Engine:
+    process: Process
+    receiver: Receiver
+
+
 def _json_list(value: Any) -> list[int]:
     return [int(each) for each in value] if value else []
 
 
-def _engine(
-    manifests: Manifests,
-    role: str,
-    deployment: Object,
-    folder: Path,
-    ports: Ports,
-    notify: int,
-    secrets: Mapping[str, str],
-) -> tuple[Process, Receiver]:
-    """One engine of a role, from its pod spec, with the simulator in place of the image."""
+def _engine(site: _Site, role: str, deployment: Object, name: str) -> _Engine:
+    """One engine of a role, from its pod spec, with the runtime in place of the image."""
     spec = worker_container(deployment)
-    mounted = podspec.mounts(manifests, deployment, spec, folder)
-    variables = podspec.environment(manifests, deployment, spec, secrets)
-    port = ports(1)[0]
-    args = podspec.with_flag(podspec.arguments(spec, variables), "--host", LOOPBACK)
-    args = podspec.with_flag(args, "--port", str(port))
+    mounted = podspec.mounts(site.manifests, deployment, spec, site.folder / name)
+    images = podspec.Mounts(site.runtime.folders)
+    variables = podspec.environment(site.manifests, deployment, spec, site.secrets)
+    port = site.ports(1)[0]
+    args = [images.local(each) for each in podspec.arguments(spec, variables)]
+    args = podspec.with_flag(podspec.with_flag(args, "--host", LOOPBACK), "--port", str(port))
     files = dict(mounted.files)
     receiver = Receiver([], [])
     for path, text in mounted.files.items():
         if path.name == LMCACHE_FILE:
             settings = yaml.safe_load(text)
             init, alloc = _json_list(settings.get("pd_peer_init_port")), _json_list(settings.get("pd_peer_alloc_port"))
-            receiver = Receiver(ports(len(init)), ports(len(alloc)))
-            files[path] = yaml.safe_dump(_local_lmcache(settings, receiver, notify), sort_keys=False)
+            receiver = Receiver(site.ports(len(init)), site.ports(len(alloc)))
+            files[path] = yaml.safe_dump(_local_lmcache(settings, receiver, site.notify), sort_keys=False)
     process = Process(
-        name=deployment["metadata"]["name"],
+        name=name,
         role=role,
-        command=(sys.executable, "-m", "dpd_sim", *args),
-        environment={name: mounted.local(value) for name, value in variables.items()},
+        command=(*site.runtime.command, *args),
+        environment={variable: images.local(mounted.local(value)) for variable, value in variables.items()},
         folders=tuple(mounted.folders.values()),
         files=files,
         port=port,
     )
-    return process, receiver
+    return _Engine(process, receiver)
+
+
+def _pool(site: _Site, role: str, deployment: Object) -> list[_Engine]:
+    """The engines of a role: the first has the Deployment's name, the others count on from it."""
+    name = deployment["metadata"]["name"]
+    names = [name, *(f"{name}-{count}" for count in range(2, site.runtime.replicas.get(role, 1) + 1))]
+    return [_engine(site, role, deployment, each) for each in names]
 
 
 def _local_lmcache(settings: dict[str, Any], receiver: Receiver, notify: int) -> dict[str, Any]:
@@ -113,72 +148,74 @@ def _local_lmcache(settings: dict[str, Any], receiver: Receiver, notify: int) ->
     return moved
 
 
+def _upstream(engine: _Engine, alone: bool) -> dict[str, Any]:
+    """One entry of a router's pool; of several decoders on one host, each names its own transfer ports."""
+    entry: dict[str, Any] = {"host": LOOPBACK, "port": engine.process.port}
+    if engine.receiver.init and not alone:
+        entry |= {"initPorts": engine.receiver.init, "allocPorts": engine.receiver.alloc}
+    return entry
+
+
 def _local_router(
-    settings: dict[str, Any], engines: Mapping[str, Process], receiver: Receiver, port: int, notify: int
+    settings: dict[str, Any], pools: Mapping[str, list[_Engine]], port: int, notify: int
 ) -> dict[str, Any]:
-    """The router's settings with loopback addresses: one upstream for each pool, at its engine's port."""
+    """The router's settings with loopback addresses: one upstream for each engine, at its own port."""
     moved = dict(settings)
     moved["listen"] = {**settings["listen"], "host": LOOPBACK, "port": port}
-    moved["pools"] = {role: [{"host": LOOPBACK, "port": engines[role].port}] for role in settings["pools"]}
+    moved["pools"] = {
+        role: [_upstream(each, alone=len(pools[role]) == 1) for each in pools[role]] for role in settings["pools"]
+    }
     if "transfer" in settings:
         notice = {"host": LOOPBACK, "port": notify}
+        receiver = pools["decode"][0].receiver
         transfer = {**settings["transfer"], "initPorts": receiver.init, "allocPorts": receiver.alloc}
         moved["transfer"] = {**transfer, "notify": notice}
     return moved
 
 
-def _router(
-    manifests: Manifests,
-    deployment: Object,
-    folder: Path,
-    engines: Mapping[str, Process],
-    receiver: Receiver,
-    port: int,
-    notify: int,
-) -> Process:
+def _router(site: _Site, deployment: Object, pools: Mapping[str, list[_Engine]], port: int) -> Process:
     """The router, from its pod spec."""
     spec = container(deployment, ROUTER_CONTAINER)
     assert spec is not None
-    mounted = podspec.mounts(manifests, deployment, spec, folder)
-    variables = podspec.environment(manifests, deployment, spec, {})
+    name = deployment["metadata"]["name"]
+    mounted = podspec.mounts(site.manifests, deployment, spec, site.folder / name)
+    variables = podspec.environment(site.manifests, deployment, spec, {})
     files = dict(mounted.files)
     for path, text in mounted.files.items():
         if path.name == ROUTER_FILE:
-            settings = _local_router(yaml.safe_load(text), engines, receiver, port, notify)
+            settings = _local_router(yaml.safe_load(text), pools, port, site.notify)
             files[path] = yaml.safe_dump(settings, sort_keys=False)
     args = [mounted.local(each) for each in podspec.arguments(spec, variables)]
     return Process(
-        name=deployment["metadata"]["name"],
+        name=name,
         role="router",
         command=(sys.executable, "-m", "dpd_router", *args),
-        environment={name: mounted.local(value) for name, value in variables.items()},
+        environment={variable: mounted.local(value) for variable, value in variables.items()},
         folders=tuple(mounted.folders.values()),
         files=files,
         port=port,
     )
 
 
-def make(manifests: Manifests, folder: Path, ports: Ports, secrets: Mapping[str, str]) -> Plan:
-    """Plan one engine for each role, then the router if the endpoint has one.
+def make(
+    manifests: Manifests, folder: Path, ports: Ports, secrets: Mapping[str, str], runtime: Runtime | None = None
+) -> Plan:
+    """Plan the engines of each role, then the router if the endpoint has one.
 
-    `ports(n)` returns n free ports; `secrets` is described at `podspec.environment`.
-    Raises ValueError when the manifests hold no engine.
+    `ports(n)` returns n free ports; `secrets` is described at `podspec.environment`; without a `runtime` each role is
+    one simulated engine. Raises ValueError when the manifests hold no engine.
     """
     workers = manifests.workers()
     if not workers:
         raise ValueError("manifests: no Deployment with an engine; render charts/dpd with a values file")
     notify, front = ports(2)
-    engines: dict[str, Process] = {}
-    receivers: dict[str, Receiver] = {}
-    for role, deployment in workers.items():
-        here = folder / deployment["metadata"]["name"]
-        engines[role], receivers[role] = _engine(manifests, role, deployment, here, ports, notify, secrets)
+    site = _Site(manifests, folder, ports, secrets, runtime or Runtime(), notify)
+    pools = {role: _pool(site, role, deployment) for role, deployment in workers.items()}
+    engines = tuple(each.process for pool in pools.values() for each in pool)
     router = manifests.router()
     if router is None:
-        return Plan(tuple(engines.values()))
-    receiver = receivers.get("decode", Receiver([], []))
-    here = folder / router["metadata"]["name"]
-    return Plan((*engines.values(), _router(manifests, router, here, engines, receiver, front, notify)))
+        return Plan(engines)
+    return Plan((*engines, _router(site, router, pools, front)))
 
 
 def router_settings(config_map: Object) -> dict[str, Any] | None:

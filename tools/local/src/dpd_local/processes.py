@@ -26,9 +26,10 @@ class StartError(Exception):
 class Running:
     """The processes of one plan while they run; each writes to `<folder>/<name>.log`."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, ready_seconds: float = READY_SECONDS) -> None:
         self.plan = plan
         self._folder = folder
+        self._ready_seconds = ready_seconds
         self._started: list[tuple[Process, subprocess.Popen[bytes]]] = []
 
     def start(self) -> None:
@@ -37,6 +38,22 @@ class Running:
             self._started.append((process, self._spawn(process)))
         for process, handle in self._started:
             self._wait(process, handle)
+
+    def kill(self, process: Process) -> None:
+        """End a process and its children at once, as a node that is lost would: SIGKILL to its whole session."""
+        handle = self._handle(process)
+        os.killpg(handle.pid, signal.SIGKILL)
+        handle.wait()
+
+    def restart(self, process: Process) -> None:
+        """Start a process that has ended once more, at the same port, and wait for its health. Raises StartError.
+
+        Its log goes on where it was.
+        """
+        position = self._started.index((process, self._handle(process)))
+        handle = self._spawn(process)
+        self._started[position] = (process, handle)
+        self._wait(process, handle)
 
     def log(self, process: Process) -> str:
         """What a process has printed so far."""
@@ -65,6 +82,9 @@ class Running:
                 handle.wait()
         self._started.clear()
 
+    def _handle(self, process: Process) -> subprocess.Popen[bytes]:
+        return next(handle for each, handle in self._started if each is process)
+
     def _spawn(self, process: Process) -> subprocess.Popen[bytes]:
         for folder in (self._folder, *process.folders):
             folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +93,7 @@ class Running:
             path.write_text(text)
         inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         variables = {**inherited, **process.environment, "PYTHONUNBUFFERED": "1"}
-        with (self._folder / f"{process.name}.log").open("wb") as log:
+        with (self._folder / f"{process.name}.log").open("ab") as log:
             return subprocess.Popen(
                 process.command, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -83,7 +103,7 @@ class Running:
         return "\n".join([f"--- {process.name}: last lines of its log", *lines])
 
     def _wait(self, process: Process, handle: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + self._ready_seconds
         while time.monotonic() < deadline:
             if handle.poll() is not None:
                 fact = f"{process.name}: ended with status {handle.returncode} before it was ready"
@@ -91,7 +111,7 @@ class Running:
             if is_ready(process.health):
                 return
             time.sleep(0.05)
-        fact = f"{process.name}: {process.health} did not answer 200 within {READY_SECONDS:.0f} s"
+        fact = f"{process.name}: {process.health} did not answer 200 within {self._ready_seconds:.0f} s"
         raise StartError(f"{fact}; read its log below\n{self._tail(process)}")
 
 
@@ -106,14 +126,14 @@ def is_ready(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(plan: Plan, folder: Path) -> Iterator[Running]:
-    """Start a plan and end it on every way out, SIGTERM included."""
+def running(plan: Plan, folder: Path, ready_seconds: float = READY_SECONDS) -> Iterator[Running]:
+    """Start a plan and end it on every way out, SIGTERM included; each process has `ready_seconds` to become ready."""
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
         raise SystemExit(143)
 
     before = signal.signal(signal.SIGTERM, leave)
-    processes = Running(plan, folder)
+    processes = Running(plan, folder, ready_seconds)
     try:
         processes.start()
         yield processes
