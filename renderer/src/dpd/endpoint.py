@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from dpd.document import Document, without_nulls, without_paths
-from dpd.flags import Flag, find
+from dpd.flags import Flag, find, whole_number
 from dpd.placement import named_types
 from dpd.problems import FieldPath
 from dpd.sizing import quantity
@@ -44,8 +44,7 @@ class Role:
     def size(self, name: str) -> int:
         """Return a flag that counts (tensor-parallel size …) as a number; 1 when absent or not a number."""
         found = self.flag(name)
-        value = found.value if found else None
-        return int(value) if value and value.isdecimal() and 0 < len(value) < 6 and int(value) > 0 else 1
+        return (whole_number(found.value) if found else None) or 1
 
     @property
     def ranks(self) -> int:

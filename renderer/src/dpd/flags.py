@@ -11,6 +11,7 @@ _SHORT = {
     "-pp": "--pipeline-parallel-size",
     "-dp": "--data-parallel-size",
 }
+_DIGITS = re.compile(r"[0-9]{1,9}\Z")
 _FLAG = re.compile(r"--?[A-Za-z]")
 
 
@@ -20,6 +21,11 @@ class Flag:
 
     value: str | None
     path: FieldPath
+
+
+def whole_number(text: str | None) -> int | None:
+    """Return a flag's value as a number when it is written in plain digits, else None."""
+    return int(text) if text and _DIGITS.match(text) else None
 
 
 def canonical(token: str) -> str:

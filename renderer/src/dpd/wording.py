@@ -28,6 +28,7 @@ _HOW_TO_WRITE = {
     "string": "write one word or sentence",
 }
 _REQUIRED = {
+    "metadata": ("required", "add it with a name"),
     "spec.pdSpec.prefillSpec": (
         "required when pdSpec is set",
         "add it, or remove pdSpec for a colocated endpoint",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dpd.endpoint import Endpoint, Role
-from dpd.flags import canonical
+from dpd.flags import canonical, whole_number
 from dpd.problems import FieldPath, Problem, shown, warning
 
 _KV_TRANSFER = "--kv-transfer-config"
@@ -33,7 +33,7 @@ def counts_are_numbers(endpoint: Endpoint) -> Iterator[Problem]:
     for role in endpoint.roles:
         for name in _COUNTS:
             flag = role.flag(name)
-            if flag is None or (flag.value and flag.value.isdecimal() and int(flag.value[:6]) > 0):
+            if flag is None or whole_number(flag.value):
                 continue
             said = shown(flag.value) if flag.value is not None else "given without a value"
             yield Problem(flag.path, f"{name} is {said}", "write a whole number of 1 or more")

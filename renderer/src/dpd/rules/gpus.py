@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dpd.endpoint import GPU, Endpoint, Role
+from dpd.flags import whole_number
 from dpd.instances import facts_of, has_no_gpus
 from dpd.problems import FieldPath, Problem, shown, warning
 
@@ -44,7 +45,7 @@ def ranks_fit(endpoint: Endpoint) -> Iterator[Problem]:
         tensor, pipeline = role.size("--tensor-parallel-size"), role.size("--pipeline-parallel-size")
         copies = role.size("--data-parallel-size")
         flag = role.flag("--tensor-parallel-size") or role.flag("--pipeline-parallel-size")
-        if not role.gpus or flag is None:
+        if not role.gpus or flag is None or not whole_number(flag.value):
             continue
         ranks = tensor * pipeline
         if ranks > role.gpus:

@@ -1,5 +1,6 @@
 """What LMCache must be told through the environment for KV to be found and to find room."""
 
+import re
 from collections.abc import Iterator
 
 from dpd.endpoint import Endpoint, Role
@@ -10,6 +11,7 @@ from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, DEFAULT_PD_BUFFER_BYTES, 
 _ENV: FieldPath = ("spec", "worker", "environmentVariables")
 _SIZES = ("LMCACHE_PD_BUFFER_SIZE", "PD_BUFFER_SIZE")
 _TRUE = frozenset({"true", "1", "yes", "on"})
+_DIGITS = re.compile(r"[0-9]{1,18}\Z")
 _UTILIZATION = "--gpu-memory-utilization"
 
 
@@ -45,7 +47,7 @@ def buffer_sizes_are_numbers(endpoint: Endpoint) -> Iterator[Problem]:
         return
     for name in _SIZES:
         value = endpoint.env_value(name)
-        if value is not None and not value.isdecimal() and "$(" not in value:
+        if value is not None and not _DIGITS.match(value) and "$(" not in value:
             fact = f"{name} is {shown(value)}, not a number of bytes"
             yield Problem((*_path(endpoint, name), "value"), fact, 'write it out, as in "8589934592" for 8 GiB')
     ours, theirs = (endpoint.env_value(name) for name in _SIZES)
@@ -81,8 +83,8 @@ def _buffer_size(endpoint: Endpoint) -> int | None:
     """The size in force; None when it cannot be told from the manifest."""
     for name in _SIZES:
         value = endpoint.env_value(name)
-        if value is not None and value.isdecimal():
-            return int(value[:20])
+        if value is not None and _DIGITS.match(value):
+            return int(value)
         if _names(endpoint, name) and "$(PD_BUFFER_SIZE)" not in (value or ""):
             return None
     return DEFAULT_PD_BUFFER_BYTES

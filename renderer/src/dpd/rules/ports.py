@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dpd.endpoint import Endpoint
+from dpd.flags import whole_number
 from dpd.problems import FieldPath, Problem, warning
 
 _PORT: FieldPath = ("spec", "worker", "modelInvocationPort", "containerPort")
@@ -28,7 +29,7 @@ def flag_agrees(endpoint: Endpoint) -> Iterator[Problem]:
         return
     for role in endpoint.roles:
         flag = role.flag("--port")
-        if flag and flag.value and flag.value.isdecimal() and int(flag.value[:6]) != port:
+        if flag and whole_number(flag.value) not in (None, port):
             fact = f"--port is {flag.value} and worker.modelInvocationPort.containerPort is {port}"
             yield Problem(flag.path, fact, "make them the same")
 
