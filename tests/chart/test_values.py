@@ -1,0 +1,118 @@
+"""Values that are wrong are refused before anything is rendered, and pdSpec alone decides the shape."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.helm import RefusedError, manifests, of_kind, role_of, template
+from support.paths import CHART, TOOLS
+
+PAGE = CHART / "ci" / "dpd-values.yaml"
+
+
+def kinds_and_names(text: str) -> set[tuple[str, str]]:
+    return {(each["kind"], each["metadata"]["name"]) for each in manifests(text)}
+
+
+@pytest.mark.parametrize("program", ["helm", "helm3"])
+def test_a_misspelt_key_is_refused_with_its_path(program: str) -> None:
+    with pytest.raises(RefusedError, match=r"pdSpec[./]prefillSpec.*replcas"):
+        template(program, PAGE, "--set", "pdSpec.prefillSpec.replcas=3")
+
+
+@pytest.mark.parametrize(
+    ("flag", "where"),
+    [
+        ("wroker.image=x", "wroker"),
+        ("transfer.fabrik=tcp", "/transfer.*fabrik"),
+        ("transfer.fabric=ib", "/transfer/fabric"),
+        ("router.replicas=-1", "/router/replicas"),
+        ("pdSpec.routingThreshold=-1", "/pdSpec/routingThreshold"),
+        ("worker.environmentVariables[0].valu=1", "/worker/environmentVariables/0.*valu"),
+        ("podSecurity.worker.runAsUsr=1", "/podSecurity/worker.*runAsUsr"),
+        ("proxy.image.tag=latest", "/proxy/image/tag"),
+        ("shm.sizeLimit=lots", "/shm/sizeLimit"),
+        ("nameOverride=Dpd", "/nameOverride"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_path(flag: str, where: str) -> None:
+    with pytest.raises(RefusedError, match=where):
+        template("helm", PAGE, "--set", flag)
+
+
+def test_what_a_schema_cannot_say_is_told_all_at_once() -> None:
+    with pytest.raises(RefusedError) as refusal:
+        template("helm", PAGE, "--set", "router.replicas=2,transfer.allocPort=7301")
+    assert (
+        "the values do not fit together:\n"
+        "transfer.allocPort: 7301 is less than 8 ports, one per rank, from transfer.initPort 7300; move one of them\n"
+        "router.replicas: 2, and a prefiller tells only one router that a transfer is complete; set it to 1\n"
+    ) in str(refusal.value)
+
+
+def test_nothing_is_rendered_without_the_required_keys(tmp_path: Path) -> None:
+    empty = tmp_path / "values.yaml"
+    empty.write_text("{}\n")
+    with pytest.raises(RefusedError, match="modelName.*modelSourceConfig.*worker"):
+        template("helm", empty)
+
+
+def test_the_packaged_chart_refuses_a_typo_too(tmp_path: Path) -> None:
+    subprocess.run([TOOLS / "helm", "package", CHART, "--destination", tmp_path], check=True, capture_output=True)
+    (package,) = tmp_path.glob("dpd-*.tgz")
+    assert template("helm", PAGE, chart=package) == template("helm", PAGE)
+    with pytest.raises(RefusedError, match="/pdSpec/prefillSpec.*replcas"):
+        template("helm", PAGE, "--set", "pdSpec.prefillSpec.replcas=3", chart=package)
+
+
+def test_the_package_leaves_out_tests_and_example_values(tmp_path: Path) -> None:
+    subprocess.run([TOOLS / "helm", "package", CHART, "--destination", tmp_path], check=True, capture_output=True)
+    shutil.unpack_archive(next(tmp_path.glob("dpd-*.tgz")), tmp_path / "unpacked")
+    found = {path.name for path in (tmp_path / "unpacked" / "dpd").iterdir()}
+    assert found == {"Chart.yaml", "README.md", "files", "templates", "values.schema.json", "values.yaml"}
+
+
+def without_pd_spec(tmp_path: Path) -> Path:
+    values: dict[str, Any] = yaml.safe_load(PAGE.read_text())
+    del values["pdSpec"]
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def test_taking_pd_spec_away_gives_a_colocated_endpoint(tmp_path: Path) -> None:
+    documents = manifests(template("helm", without_pd_spec(tmp_path)))
+    assert {role_of(each) for each in of_kind(documents, "Deployment")} == {"worker", "router"}
+    assert {each["metadata"]["name"] for each in of_kind(documents, "Deployment")} == {
+        "dpd-test",
+        "dpd-test-default-router",
+    }
+
+
+def test_a_null_pd_spec_is_an_absent_one(tmp_path: Path) -> None:
+    assert template("helm", PAGE, "--set", "pdSpec=null") == template("helm", without_pd_spec(tmp_path))
+
+
+def test_going_colocated_and_back_leaves_what_both_share_in_place(tmp_path: Path) -> None:
+    both = kinds_and_names(template("helm", PAGE)) & kinds_and_names(template("helm", without_pd_spec(tmp_path)))
+    assert both == {
+        ("ConfigMap", "dpd-test-default-router"),
+        ("ConfigMap", "dpd-test-default-router-otel"),
+        ("ConfigMap", "dpd-test-otel"),
+        ("ConfigMap", "dpd-test-proxy"),
+        ("Deployment", "dpd-test-default-router"),
+        ("PersistentVolume", "default-dpd-test-model"),
+        ("PersistentVolumeClaim", "dpd-test-model"),
+        ("Service", "dpd-test-default-routing-service"),
+        ("ServiceAccount", "dpd-test-default-router"),
+    }
+
+
+@pytest.mark.slow
+def test_the_charts_own_suites_pass() -> None:
+    done = subprocess.run([TOOLS / "helm-unittest", CHART], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
