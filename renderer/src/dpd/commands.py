@@ -1,7 +1,8 @@
 """What `dpd validate` and `dpd render` do, between the command line and the pure stages."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dpd import render as rendering
@@ -10,7 +11,7 @@ from dpd.contract import Contract
 from dpd.endpoint import DEFAULT_NAMESPACE, Endpoint
 from dpd.output import write_all
 from dpd.package import contract_schema
-from dpd.problems import Problem
+from dpd.problems import Problem, shown
 from dpd.reader import MAX_BYTES
 from dpd.yamlout import write
 
@@ -52,7 +53,8 @@ def render(file: str, output: str, *, is_strict: bool) -> int:
             return BAD_MANIFEST
         if output == STDIN:
             _print("---\n".join(_text(each, _DEFAULT_NAME, contract) for each in checked.endpoints))
-        else:
+            return OK
+        with _usage_errors(output):
             targets = _targets(output, checked.endpoints)
             _write({path: _text(each, path.name, contract) for path, each in targets.items()})
     except UsageError as error:
@@ -76,25 +78,32 @@ def _targets(output: str, endpoints: tuple[Endpoint, ...]) -> Mapping[Path, Endp
 
 
 def _write(texts: Mapping[Path, str]) -> None:
-    try:
-        for folder in {path.parent for path in texts}:
-            if not folder.is_dir():
-                raise UsageError(f"{folder}/: no such folder; make it first: mkdir -p {folder}")
-        write_all(texts)
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}; nothing was written") from None
+    for folder in {path.parent for path in texts}:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}/: no such folder; make it first: mkdir -p {folder}")
+    write_all(texts)
 
 
 def _load(file: str) -> bytes:
     """Read at most one byte more than a manifest may have."""
-    try:
+    with _usage_errors(file):
         if file == STDIN:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
         with Path(file).open("rb") as opened:
             return opened.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{file}: {said}") from None
+
+
+@contextmanager
+def _usage_errors(name: str) -> Iterator[None]:
+    """What the system says about a path becomes a usage error. A reader that went away is no error of the path."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{shown(name)}: {error}") from None
 
 
 def _report(file: str, problems: Iterable[Problem]) -> None:

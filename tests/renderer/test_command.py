@@ -1,0 +1,243 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dpd as package
+from support.paths import EXAMPLES, ROOT
+
+EXAMPLE = EXAMPLES / "llama-3.3-70b-dpd.yaml"
+DPD = [sys.executable, "-m", "dpd"]
+
+
+def test_render_writes_the_same_to_a_file_as_to_standard_output(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    target = tmp_path / "values.yaml"
+    assert dpd("render", EXAMPLE, "-o", target).code == 0
+    assert target.read_text(encoding="utf-8") == dpd("render", EXAMPLE).out
+
+
+def test_a_dash_reads_standard_input(dpd: Callable[..., Any]) -> None:
+    ran = dpd("render", "-", stdin=EXAMPLE.read_bytes())
+    assert ran.code == 0
+    assert ran.out == dpd("render", EXAMPLE).out
+    assert ran.err.startswith("warning: stdin:")
+
+
+def test_validate_takes_files_and_standard_input_together(dpd: Callable[..., Any], manifest: Any) -> None:
+    ran = dpd("validate", EXAMPLE, "-", stdin=manifest().encode())
+    assert ran.code == 0
+    assert ran.out == f"{EXAMPLE}: 1 endpoint, valid\nstdin: 1 endpoint, valid\n"
+
+
+def test_a_bad_file_among_good_ones_is_told_apart(dpd: Callable[..., Any], manifest: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(manifest({"spec.pdSpec.prefillSpec.replicas": 0}))
+    ran = dpd("validate", bad, "-", stdin=manifest().encode())
+    assert ran.code == 1
+    assert ran.out == "stdin: 1 endpoint, valid\n"
+    assert ran.err.endswith("spec.pdSpec.prefillSpec.replicas: 0 is less than 1; write 1 or more\n")
+
+
+def test_strict_turns_warnings_into_errors(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    ran = dpd("render", "--strict", EXAMPLE, "-o", tmp_path / "values.yaml")
+    assert ran.code == 1
+    assert ran.err.startswith(f"{EXAMPLE}:12: spec.endpointName: accepted, not drawn yet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_strict_lets_a_manifest_without_warnings_pass(dpd: Callable[..., Any], manifest: Any) -> None:
+    ran = dpd("validate", "--strict", "-", stdin=manifest().encode())
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_an_existing_file_is_kept_when_the_manifest_is_bad(
+    dpd: Callable[..., Any], manifest: Any, tmp_path: Path
+) -> None:
+    target = tmp_path / "values.yaml"
+    target.write_text("mine: true\n")
+    ran = dpd("render", "-", "-o", target, stdin=manifest({"spec.worker.image": None}).encode())
+    assert ran.code == 1
+    assert target.read_text() == "mine: true\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["values.yaml"]
+
+
+def test_an_existing_file_is_replaced_as_a_whole(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    target = tmp_path / "values.yaml"
+    target.write_text("mine: true\n")
+    target.chmod(0o600)
+    assert dpd("render", EXAMPLE, "-o", target).code == 0
+    assert "mine" not in target.read_text()
+    assert [each.name for each in tmp_path.iterdir()] == ["values.yaml"]
+
+
+def test_a_written_file_has_the_mode_any_new_file_would_have(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert dpd("render", EXAMPLE, "-o", tmp_path / "values.yaml").code == 0
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    assert modes == {stat.S_IMODE(plain.stat().st_mode)}
+
+
+def test_a_link_is_written_through(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "real.yaml").write_text("old\n")
+    (tmp_path / "values.yaml").symlink_to("real.yaml")
+    assert dpd("render", EXAMPLE, "-o", tmp_path / "values.yaml").code == 0
+    assert (tmp_path / "values.yaml").is_symlink()
+    assert (tmp_path / "real.yaml").read_text().startswith("# Values of")
+
+
+def test_a_pipe_is_written_to_in_place(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert dpd("render", EXAMPLE, "-o", pipe).code == 0
+        assert os.read(reader, 65536).startswith(b"# Values of")
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_the_next_command_names_the_file_written(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    assert dpd("render", EXAMPLE, "-o", tmp_path / "mine.yaml").code == 0
+    lines = (tmp_path / "mine.yaml").read_text().splitlines()
+    assert lines[2] == "# Next: helm install dpd-test charts/dpd --namespace default -f mine.yaml"
+
+
+def test_a_missing_file_is_bad_usage(dpd: Callable[..., Any]) -> None:
+    ran = dpd("validate", "nowhere.yaml")
+    assert (ran.code, ran.err) == (2, "dpd: nowhere.yaml: No such file or directory\n")
+
+
+def test_a_missing_file_does_not_hide_problems_of_others(dpd: Callable[..., Any], manifest: Any) -> None:
+    text = manifest({"spec.worker.image": None})
+    ran = dpd("validate", "nowhere.yaml", "-", stdin=text.encode())
+    assert ran.code == 2
+    assert "spec.worker.image: required; add it" in ran.err
+
+
+def test_a_folder_is_no_manifest(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    ran = dpd("render", tmp_path)
+    assert (ran.code, ran.err) == (2, f"dpd: {tmp_path}: Is a directory\n")
+
+
+def test_a_name_with_a_null_byte_is_bad_usage(dpd: Callable[..., Any]) -> None:
+    assert dpd("validate", "a\0b").code == 2
+
+
+def test_an_output_in_no_folder_is_bad_usage(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    ran = dpd("render", EXAMPLE, "-o", tmp_path / "no" / "values.yaml")
+    assert ran.code == 2
+    assert f"{tmp_path}/no/: no such folder; make it first: mkdir -p {tmp_path}/no" in ran.err
+
+
+def test_an_output_the_system_refuses_is_bad_usage(dpd: Callable[..., Any], tmp_path: Path) -> None:
+    ran = dpd("render", EXAMPLE, "-o", tmp_path / ("x" * 300))
+    assert ran.code == 2
+    assert ran.err.endswith(": File name too long\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_with_a_null_byte_is_bad_usage(dpd: Callable[..., Any]) -> None:
+    assert dpd("render", EXAMPLE, "-o", "a\0b").code == 2
+
+
+@pytest.mark.parametrize("argv", [["--nonsense"], ["render"], ["validate"], [], ["rendr", "x"], ["render", "a", "b"]])
+def test_a_wrong_command_line_is_bad_usage(argv: list[str], dpd: Callable[..., Any]) -> None:
+    ran = dpd(*argv)
+    assert ran.code == 2
+    assert ran.err.startswith("usage: dpd")
+
+
+def test_the_version_is_the_packages(dpd: Callable[..., Any]) -> None:
+    ran = dpd("--version")
+    project = (ROOT / "renderer" / "pyproject.toml").read_text(encoding="utf-8")
+    assert (ran.code, ran.out) == (0, f"dpd {package.__version__}\n")
+    assert f'version = "{package.__version__}"' in project
+
+
+def test_several_endpoints_come_out_as_one_stream(dpd: Callable[..., Any], manifest: Any) -> None:
+    text = manifest() + "---\n" + manifest({"metadata.name": "other"})
+    ran = dpd("render", "-", stdin=text.encode())
+    assert ran.code == 0
+    assert ran.out.count("\n---\n") == 1
+    assert [line for line in ran.out.splitlines() if line.startswith("nameOverride")] == [
+        "nameOverride: dpd-test",
+        "nameOverride: other",
+    ]
+
+
+def test_several_endpoints_go_into_a_folder(dpd: Callable[..., Any], manifest: Any, tmp_path: Path) -> None:
+    text = manifest() + "---\n" + manifest({"metadata.name": "other", "metadata.namespace": None})
+    assert dpd("render", "-", "-o", f"{tmp_path}/", stdin=text.encode()).code == 0
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["default-dpd-test.yaml", "default-other.yaml"]
+
+
+def test_several_endpoints_do_not_fit_one_file(dpd: Callable[..., Any], manifest: Any, tmp_path: Path) -> None:
+    text = manifest() + "---\n" + manifest({"metadata.name": "other"})
+    ran = dpd("render", "-", "-o", tmp_path / "values.yaml", stdin=text.encode())
+    assert ran.code == 2
+    assert "2 endpoints do not fit one values file; give a folder instead: -o " in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_bad_endpoint_of_several_writes_none(dpd: Callable[..., Any], manifest: Any, tmp_path: Path) -> None:
+    text = manifest() + "---\n" + manifest({"metadata.name": "other", "spec.worker.image": None})
+    assert dpd("render", "-", "-o", f"{tmp_path}/", stdin=text.encode()).code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_endpoints_of_one_name_in_two_namespaces_are_two(dpd: Callable[..., Any], manifest: Any) -> None:
+    text = manifest() + "---\n" + manifest({"metadata.namespace": "other"})
+    assert dpd("validate", "-", stdin=text.encode()).out == "stdin: 2 endpoints, valid\n"
+
+
+def test_the_same_manifest_gives_the_same_bytes_in_any_process() -> None:
+    outputs = {
+        subprocess.run(
+            [*DPD, "render", str(EXAMPLE)], capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_output_is_utf_8_in_any_locale(manifest: Any) -> None:
+    text = manifest({"spec.worker.environmentVariables.0": {"name": "PYTHONHASHSEED", "value": "☃"}})
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    ran = subprocess.run([*DPD, "render", "-"], input=text.encode(), capture_output=True, check=True, env=environment)
+    assert "☃".encode() in ran.stdout
+    assert b"Traceback" not in ran.stderr
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    process = subprocess.Popen([*DPD, "validate", "-"], stdin=-1, stdout=-1, stderr=-1)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(EXAMPLE.read_bytes())
+    assert process.returncode == 141
+    assert b"Traceback" not in err
+
+
+def test_an_interrupt_is_no_traceback() -> None:
+    process = subprocess.Popen([*DPD, "validate", str(EXAMPLE), "-"], stdin=-1, stdout=-1, stderr=-1)
+    assert process.stdout is not None
+    assert process.stdout.readline()  # the example is done, so it waits for standard input now
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def test_help_loads_neither_yaml_nor_the_schema_validator() -> None:
+    code = "import sys, dpd.cli; sys.argv = ['dpd', '--help']\ntry: dpd.cli.main()\nexcept SystemExit: pass\n"
+    check = "print(sorted({'yaml', 'jsonschema'} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code + check], capture_output=True, check=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
