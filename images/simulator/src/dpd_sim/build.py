@@ -127,7 +127,7 @@ def _facts(
     return Facts(
         config=loaded.config,
         space=keys.KeySpace(flags.model, settings.ranks, "bfloat16" if dtype == "auto" else dtype),
-        root=keys.root_hash(seed and f"{seed}/{algorithm}"),
+        root=keys.root_hash(seed, algorithm),
         ranks=settings.ranks,
         token_bytes=settings.token_bytes,
         timing=settings.knobs.timing,

@@ -45,7 +45,7 @@ class Flags:
 
 def human_int(text: str) -> int:
     """Read 16384, 16k (thousands), 16K (1024s), 1.5M and the like. Raises ArgumentTypeError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgGtT]?)", text.strip())
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([kKmMgGtT]?)", text.strip())
     if not match:
         raise argparse.ArgumentTypeError(f"invalid integer: {text!r}")
     number, unit = match.groups()

@@ -15,11 +15,11 @@ class Chunk:
     digest: str
 
 
-def root_hash(seed: str | None) -> str:
+def root_hash(seed: str | None, algorithm: str = "builtin") -> str:
     """Where every chain begins: the same in processes that share PYTHONHASHSEED, random in those that do not set it."""
     if seed is None or seed in {"", "random"}:
         return secrets.token_hex(8)
-    return hashlib.blake2b(seed.encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(f"{algorithm}/{seed}".encode(), digest_size=8).hexdigest()
 
 
 def chunks(root: str, tokens: Sequence[int], size: int, partial: bool = True) -> list[Chunk]:
