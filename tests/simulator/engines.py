@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -251,3 +251,12 @@ async def pair(
             ) as prefiller,
         ):
             yield Pair(prefiller, decoder, pull, ports.init, ports.alloc, ranks)
+
+
+async def settled(check: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+    """Wait until an async check holds."""
+    for _ in range(int(seconds / 0.01)):
+        if await check():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to hold")

@@ -1,6 +1,5 @@
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -15,19 +14,11 @@ from simulator.engines import (
     puller,
     receiver_document,
     sender_document,
+    settled,
     sim,
     tagged,
     transfer_flag,
 )
-
-
-async def settled(check: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
-    """Wait until an async check holds."""
-    for _ in range(int(seconds / 0.01)):
-        if await check():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came to hold")
 
 
 async def test_a_transfer_moves_every_page_and_the_answer_is_that_of_one_engine() -> None:

@@ -3,13 +3,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import openai
 import pytest
 import pytest_asyncio
 
 from dpd_sim.core import tokenizer
-from simulator.engines import FOX, Sim, chat, sim
+from simulator.engines import FOX, Sim, chat, settled, sim
 
 WEATHER = {
     "type": "function",
@@ -30,7 +29,7 @@ async def engine() -> AsyncIterator[Sim]:
         yield made
 
 
-def client(engine: Sim) -> openai.AsyncOpenAI:
+def client(engine: Sim) -> Any:
     return openai.AsyncOpenAI(base_url=f"{engine.http.base_url}/v1", api_key="unused", max_retries=0)
 
 
@@ -175,11 +174,8 @@ async def test_a_tool_call_left_to_the_model_needs_its_flags(engine: Sim) -> Non
 
 
 async def test_an_answer_guided_by_a_schema_fits_it(engine: Sim) -> None:
-    schema = {
-        "type": "object",
-        "properties": {"a": {"type": "array", "items": {"type": "number"}}, "b": {"enum": ["x"]}},
-    }
-    wanted = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
+    properties = {"a": {"type": "array", "items": {"type": "number"}}, "b": {"enum": ["x"]}}
+    wanted = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": properties}}}
     assert json.loads(await engine.text(chat(1, max_tokens=60, response_format=wanted))) == {"a": [1.5], "b": "x"}
 
 
@@ -285,7 +281,7 @@ async def test_a_body_that_is_no_json_object_is_refused(engine: Sim, body: bytes
     assert got.json()["error"]["type"] == "BadRequestError"
 
 
-async def test_another_content_type_an_unknown_path_and_a_wrong_method_are_refused_in_the_same_shape(
+async def test_another_content_type_an_unknown_path_and_a_wrong_method_are_refused_alike(
     engine: Sim,
 ) -> None:
     form = await engine.http.post("/v1/chat/completions", content=b"{}", headers={"content-type": "text/plain"})
@@ -320,8 +316,7 @@ async def test_errors_and_delays_can_be_asked_for(engine: Sim) -> None:
 async def test_a_killed_engine_fails_what_runs_and_what_comes(engine: Sim) -> None:
     await engine.post("/sim/hang", {})
     stream = asyncio.create_task(engine.post("/v1/chat/completions", chat(1, stream=True)))
-    while not (await engine.state())["waiting"]:
-        await asyncio.sleep(0.01)
+    await settled(lambda: _counts(engine, "waiting", 1))
     await engine.post("/sim/kill", {"reason": "exercise"})
     await engine.post("/sim/resume", {})
     events = (await stream).text.split("\n\n")
@@ -334,12 +329,12 @@ async def test_a_killed_engine_fails_what_runs_and_what_comes(engine: Sim) -> No
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_ends_its_request(engine: Sim, stream: bool) -> None:
     await engine.post("/sim/delay", {"step": 20})
-    with pytest.raises(httpx.TimeoutException):
-        await engine.post("/v1/chat/completions", chat(1, max_tokens=1000, stream=stream), timeout=0.3)
-    for _ in range(500):
-        state = await engine.state()
-        if state["running"] == state["waiting"] == 0:
-            break
-        await asyncio.sleep(0.01)
-    assert (state["running"], state["waiting"]) == (0, 0)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(engine.post("/v1/chat/completions", chat(1, max_tokens=1000, stream=stream)), 0.3)
+    await settled(lambda: _counts(engine, "running", 0))
+    state = await engine.state()
     assert state["blocks_free"] == state["blocks_total"]
+
+
+async def _counts(engine: Sim, name: str, count: int) -> bool:
+    return bool((await engine.state())[name] == count)
