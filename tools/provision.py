@@ -24,6 +24,7 @@ class Tool(NamedTuple):
     version_arguments: tuple[str, ...]
     also_called: tuple[str, ...] = ()
     version_symbol: str = ""
+    kubernetes_symbols: tuple[str, ...] = ()
 
 
 ALL = (
@@ -42,6 +43,7 @@ ALL = (
         ("version", "--short"),
         ("helm",),
         "helm.sh/helm/v3/internal/version.version",
+        ("helm.sh/helm/v3/pkg/chartutil.k8sVersion", "helm.sh/helm/v3/pkg/lint/rules.k8sVersion"),
     ),
     Tool("ct", "github.com/helm/chart-testing/v3/ct", "github.com/helm/chart-testing/v3", ("version",)),
     Tool("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "github.com/yannh/kubeconform", ("-v",)),
@@ -88,16 +90,25 @@ def on_path(tool: Tool, version: str) -> str | None:
     return None
 
 
-def build(tool: Tool, version: str) -> None:
+def linker_flags(tool: Tool, versions: dict[str, str]) -> str:
+    """What the tool's own makefile would tell the linker: its version, and the Kubernetes it renders for by default."""
+    symbols = {tool.version_symbol: versions[tool.module]} if tool.version_symbol else {}
+    minor = versions["k8s.io/client-go"].split(".")[1]
+    for prefix in tool.kubernetes_symbols:
+        symbols |= {f"{prefix}Major": "1", f"{prefix}Minor": minor}
+    return " ".join(["-s -w", *[f"-X {name}={value}" for name, value in symbols.items()]])
+
+
+def build(tool: Tool, versions: dict[str, str]) -> None:
     """Build one tool from its module into BIN. Raises CalledProcessError with the compiler's words printed."""
-    print(f"building {tool.name} {version} from its Go module", file=sys.stderr)
-    flags = [f"-ldflags=-s -w -X {tool.version_symbol}={version}"] if tool.version_symbol else ["-ldflags=-s -w"]
-    command = ["go", "build", "-trimpath", "-buildvcs=false", *flags, "-o", str(BIN / tool.name), tool.package]
-    subprocess.run(command, cwd=TOOLS, check=True)
+    print(f"building {tool.name} {versions[tool.module]} from its Go module", file=sys.stderr)
+    flags = ["-trimpath", "-buildvcs=false", f"-ldflags={linker_flags(tool, versions)}"]
+    subprocess.run(["go", "build", *flags, "-o", str(BIN / tool.name), tool.package], cwd=TOOLS, check=True)
 
 
-def ensure(tool: Tool, version: str) -> None:
-    """Have the tool in BIN in this version."""
+def ensure(tool: Tool, versions: dict[str, str]) -> None:
+    """Have the tool in BIN in its pinned version."""
+    version = versions[tool.module]
     target = BIN / tool.name
     if target.exists() and has_version(tool, str(target), version):
         return
@@ -106,7 +117,7 @@ def ensure(tool: Tool, version: str) -> None:
     if found:
         target.symlink_to(found)
         return
-    build(tool, version)
+    build(tool, versions)
 
 
 def main(arguments: list[str]) -> int:
@@ -118,7 +129,7 @@ def main(arguments: list[str]) -> int:
     BIN.mkdir(parents=True, exist_ok=True)
     versions = pinned()
     for tool in ALL if wanted == "all" else [each for each in ALL if each.name == wanted]:
-        ensure(tool, versions[tool.module])
+        ensure(tool, versions)
     (BIN / f".{wanted}").touch()
     return 0
 
