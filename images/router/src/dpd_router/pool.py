@@ -75,7 +75,7 @@ class Ledger:
             async with asyncio.timeout(seconds):
                 await turn
         except TimeoutError:
-            return False
+            return turn.done() and not turn.cancelled()  # its turn may have come at that very moment
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(pages)

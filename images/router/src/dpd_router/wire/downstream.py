@@ -5,6 +5,8 @@ sends the next request early has it kept, and is read no further until its turn 
 """
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -63,10 +65,8 @@ class Downstream(asyncio.Protocol):
             return
         if not self._reader.busy:
             self._since = self._loop.time()
-        try:
-            self._waiting.extend(self._reader.feed(data))
-        except RouterError as error:
-            self._error = error
+        self._waiting.extend(self._reader.feed(data))
+        self._error = self._reader.error
         if self._current is None:
             self._next()
         elif self._waiting or self._error is not None:
@@ -143,8 +143,8 @@ class Downstream(asyncio.Protocol):
         finally:
             self._current = None
             self._since = self._loop.time()
-            if exchange.abrupt and self._transport is not None:
-                self._transport.abort()  # a reset: the end of what was sent must not pass for the end of the answer
+            if exchange.abrupt:
+                self._reset()
             elif not exchange.ended or not exchange.keep_alive:
                 self.close()
             elif self._transport is not None:
@@ -154,6 +154,13 @@ class Downstream(asyncio.Protocol):
     def _hold(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
+
+    def _reset(self) -> None:
+        """Close with a reset: the end of what was sent must not pass for the end of the answer."""
+        if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
 
     def _turn_away(self, error: RouterError) -> None:
         body = error.body()

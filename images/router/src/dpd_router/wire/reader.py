@@ -39,44 +39,73 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._ready: list[Incoming] = []
         self._in_head = False
+        self._resuming = False
         self.busy = False
         self.closing = False
         self.continue_owed = False
+        self.error: RouterError | None = None
         self._reset()
 
     def _reset(self) -> None:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
+        self._head_fed = 0
         self._body: list[bytes] = []
         self._body_size = 0
+        self._body_framing = b""
         self._version = "1.1"
+        self._method = b""
 
     def feed(self, data: bytes) -> list[Incoming]:
-        """Take bytes and return the requests they complete. Raises RouterError; nothing may be fed after that."""
-        if self.closing:
+        """Take bytes and return the requests they complete; after a mistake `error` is set and all else ignored."""
+        if self.closing or self.error is not None:
             return []
-        within = self._in_head
+        between = not self.busy
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.closing = True  # no protocol but this one: served as it is, and the connection ends with it
-        except httptools.HttpParserCallbackError as error:
-            raise _cause(error) from None
+            self._parse(data)
+            if self._in_head:
+                # Bytes of a head that no callback has seen; those of a head that began behind a body are counted later.
+                self._head_fed += len(data) if not between or not self._ready else 0
+                self._check_head(self._head_fed)
+        except RouterError as error:
+            self.error = error
         except httptools.HttpParserError as error:
-            raise BadRequestError(f"The request is not HTTP/1.1: {error}.", code="bad_framing") from None
-        if self._in_head and within:
-            self._grow_head(len(data))
+            self.error = BadRequestError(f"The request is not HTTP/1.1: {error}.", code="bad_framing")
         ready, self._ready = self._ready, []
         return ready
 
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self.busy:
+                self.closing = True  # no protocol but this one: served as it is, and the connection ends with it
+                return
+            self._resume(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            if error.__context__ is None:
+                raise
+            raise error.__context__ from None
+
+    def _resume(self, rest: bytes) -> None:
+        """Go on with the body of a request that asked for an upgrade: the parser takes what follows for a tunnel."""
+        self._parser = httptools.HttpRequestParser(self)
+        self._resuming = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % self._body_framing)
+        self._resuming = False
+        self._parse(rest)
+
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._reset()
-        self.busy = self._in_head = True
+        if not self._resuming:
+            self._reset()
+            self.busy = self._in_head = True
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
+        if self._resuming:
+            return
         self._grow_head(len(url))
         self._url += url
 
@@ -88,7 +117,10 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """Check the framing before any of the body is taken."""
+        if self._resuming:
+            return
         self._in_head = False
+        self._method = self._parser.get_method()
         self._version = self._parser.get_http_version()
         length = check_framing(self._headers, self._version)
         if length > self._limits.body_bytes:
@@ -97,6 +129,8 @@ class RequestReader:
         if expect and expect != [b"100-continue"]:
             raise BadRequestError("Expect asks for what the router does not do; leave it out.", code="bad_expectation")
         self.continue_owed = bool(expect) and self._version != "1.0"
+        if self._parser.should_upgrade() and self._method != b"CONNECT":
+            self._body_framing = _body_framing(self._headers, length)
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body, without its chunk framing."""
@@ -107,23 +141,28 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """Put the request together."""
+        if self._body_framing and self._parser.should_upgrade():
+            return  # the body is still to come: see _resume
         self.busy = self.continue_owed = False
         path, query = _target(self._url)
         ask = Ask(
-            self._parser.get_method().decode("latin-1"),
+            self._method.decode("latin-1"),
             path,
             query,
             self._headers,
             b"".join(self._body),
             _request_id(self._headers) or self._new_id(),
         )
-        keep = self._parser.should_keep_alive() and self._version == "1.1"
+        keep = self._parser.should_keep_alive() and self._version == "1.1" and not self._body_framing
         self._ready.append(Incoming(ask, self._version == "1.0", keep))
         self._body = []
 
     def _grow_head(self, size: int) -> None:
         self._head_size += size
-        if self._head_size > self._limits.head_bytes:
+        self._check_head(self._head_size)
+
+    def _check_head(self, size: int) -> None:
+        if size > self._limits.head_bytes:
             raise HeadTooLargeError(f"The request's head exceeds {self._limits.head_bytes} bytes; send less.")
 
     def _too_large(self) -> RouterError:
@@ -176,6 +215,9 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
     return None
 
 
-def _cause(error: httptools.HttpParserCallbackError) -> BaseException:
-    """Return what a callback raised; the parser wraps it."""
-    return error.__context__ or error
+def _body_framing(headers: list[tuple[bytes, bytes]], length: int) -> bytes:
+    """Return the header that frames the body, empty when there is none."""
+    chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
+    if chunked:
+        return b"transfer-encoding: chunked"
+    return b"content-length: %d" % length if length else b""

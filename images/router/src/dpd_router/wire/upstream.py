@@ -51,6 +51,20 @@ class _Framing:
         self.chunked = False
         self.sized = False
         self.between_chunks = True
+        self.keep_alive = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Parse what came. Raises HttpParserError."""
+        self._parser.feed_data(data)
+
+    def close(self) -> None:
+        """Let go of the parser, which refers back here: one cycle less to collect for every response."""
+        vars(self).pop("_parser", None)
+
+    def status(self) -> int:
+        """Return the status of the head that was parsed last."""
+        return self._parser.get_status_code()
 
     def on_message_begin(self) -> None:
         self.excess = self.complete
@@ -67,6 +81,7 @@ class _Framing:
 
     def on_headers_complete(self) -> None:
         self.started = True
+        self.keep_alive = self._parser.should_keep_alive()  # cannot be asked once the message is over
 
     def on_chunk_header(self) -> None:
         self.between_chunks = False
@@ -82,8 +97,8 @@ class _Unwrapping(_Framing):
     """The same, and the body without its framing."""
 
     def __init__(self, sink: Sink) -> None:
-        super().__init__()
         self.on_body = sink.body
+        super().__init__()
 
 
 class Upstream(asyncio.Protocol):
@@ -95,7 +110,6 @@ class Upstream(asyncio.Protocol):
         self._sink: Sink | None = None
         self._done: asyncio.Future[None] | None = None
         self._framing = _Framing()
-        self._parser: httptools.HttpResponseParser | None = None
         self._pending = b""
         self.reusable = False
         self.idle_since = 0.0
@@ -173,11 +187,9 @@ class Upstream(asyncio.Protocol):
     def _restart(self) -> None:
         assert self._sink is not None
         self._framing = _Framing() if self._sink.raw else _Unwrapping(self._sink)
-        self._parser = httptools.HttpResponseParser(self._framing)
         self._pending = b""
 
     def _take(self, data: bytes) -> None:
-        assert self._parser is not None
         if not self._framing.started:
             data = self._take_head(data)
         if self._sink is None or not self._framing.started:
@@ -186,13 +198,13 @@ class Upstream(asyncio.Protocol):
             self._fail("the engine sent more than its response")
             return
         if data:
-            self._parser.feed_data(data)
+            self._framing.feed(data)
             if self._framing.excess:
                 self._fail("the engine sent more than one response")
                 return
             self._pass_raw(data)
         if self._framing.complete:
-            self._finish(reusable=self._parser.should_keep_alive() and not self._ended())
+            self._finish(reusable=self._framing.keep_alive and not self._ended())
 
     def _pass_raw(self, data: bytes) -> None:
         if self._sink is not None and self._sink.raw:
@@ -213,11 +225,10 @@ class Upstream(asyncio.Protocol):
                 if len(data) > MAX_HEAD:
                     self._fail("the engine's response head is too large")
                 return b""
-            assert self._parser is not None
             assert self._sink is not None
-            self._parser.feed_data(data[: end + 4])
+            self._framing.feed(data[: end + 4])
             data = data[end + 4 :]
-            status = self._parser.get_status_code()
+            status = self._framing.status()
             if 100 <= status < 200:
                 self._restart()
                 continue
@@ -228,6 +239,7 @@ class Upstream(asyncio.Protocol):
 
     def _finish(self, *, reusable: bool) -> None:
         self._sink = None
+        self._framing.close()
         self.idle_since = self._loop.time()
         self.reusable = reusable
         if self._done is not None and not self._done.done():

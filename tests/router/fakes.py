@@ -1,0 +1,167 @@
+"""The outside of the path, scripted: engines that answer as told, a client that leaves when told, notices on demand."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+
+from dpd_router.background import Background
+from dpd_router.connectors import connector_named
+from dpd_router.delivery import Delivery
+from dpd_router.handover import Handover
+from dpd_router.path import Path
+from dpd_router.pool import Address, Pool, Role
+from dpd_router.strategies import strategy_named
+from dpd_router.types import Ask, End, Policy, Reply
+
+OK = Reply(200, [(b"content-type", b"application/json")], b'{"choices":[]}')
+LONG = "x" * 20000
+
+
+@dataclass
+class Client:
+    """A client that is told what it gets."""
+
+    gone: bool = False
+    status: int = 0
+    bytes_out: int = 0
+    got: list = field(default_factory=list)
+
+    def refuse(self, error):
+        self.status = self.status or error.status
+        self.got.append(error)
+
+    def answer(self, reply):
+        self.status = reply.status
+        self.got.append(reply)
+
+
+@dataclass
+class Legs:
+    """Engines: `plan` gives, per worker name, what its next legs do: a Reply, an exception, or a coroutine function."""
+
+    plan: dict = field(default_factory=dict)
+    log: list = field(default_factory=list)
+
+    async def collect(self, worker, call, request_id):
+        return await self._next("collect", worker, call, request_id)
+
+    async def relay(self, worker, call, client, *, hold, first):
+        body = json.loads(call.body)
+        self.log.append(("relay", worker.name, body, hold))
+        step = self._step(worker)
+        if callable(step):
+            return await step(client, first)
+        if isinstance(step, Exception):
+            raise step
+        client.status = step.status
+        first()
+        return End.COMPLETE
+
+    async def _next(self, kind, worker, call, request_id):
+        self.log.append((kind, worker.name, json.loads(call.body), request_id))
+        step = self._step(worker)
+        if callable(step):
+            step = await step()
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def _step(self, worker):
+        steps = self.plan.get(worker.name)
+        return steps.pop(0) if steps else OK
+
+    def sent_to(self, name):
+        return [entry for entry in self.log if entry[1] == name]
+
+
+@dataclass
+class Notices:
+    come: bool = True
+    open: set = field(default_factory=set)
+
+    def expect(self, transfer_id):
+        self.open.add(transfer_id)
+
+    async def arrived(self, transfer_id, count, seconds):
+        assert transfer_id in self.open
+        assert count == 1
+        return self.come
+
+    def forget(self, transfer_id):
+        self.open.discard(transfer_id)
+
+
+@dataclass
+class World:
+    """A path with everything around it."""
+
+    path: Path
+    pool: Pool
+    legs: Legs
+    notices: Notices
+    background: Background
+    lines: list
+    records: list
+
+    async def ask(self, body, client=None, path="/v1/chat/completions"):
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.client = client or Client()
+        self.trace = await self.path.serve(Ask("POST", path, "", [], raw, "r1"), self.client)
+        return self.client
+
+    @property
+    def steps(self):
+        return [event.step.value for event in self.trace.events]
+
+    @property
+    def record(self):
+        return self.records[-1]
+
+    def worker(self, name):
+        return next(each for each in self.pool.all() if each.name == name)
+
+    def quiet(self):
+        """Nothing under way, nothing reserved, nothing waited for."""
+        flying = sum(each.in_flight for each in self.pool.all())
+        pages = sum(each.ledger.used for each in self.pool.all())
+        return (flying, pages, len(self.background), len(self.notices.open)) == (0, 0, 0, 0)
+
+
+def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **policy) -> World:
+    pool = Pool("nonce", capacity)
+    for role, count in ((Role.PREFILL, prefillers), (Role.DECODE, decoders), (Role.WORKER, workers)):
+        ports = ((7300,), (7400,)) if role is Role.DECODE else ((), ())
+        pool.sync(role, {Address(role, f"{role.value[0]}{i}", 8081, *ports) for i in range(count)})
+    for worker in pool.all():
+        pool.mark_up(worker)
+    settings = Policy(4096, "/v1/chat/completions", **{"room_seconds": 0.05, **policy})
+    legs, notices, background, lines, records = Legs(plan or {}), Notices(), Background(), [], []
+    ids, ticks = itertools.count(1), itertools.count()
+    robin = strategy_named("roundrobin")
+    handover = Handover(
+        settings,
+        pool,
+        connector_named("lmcache"),
+        robin,
+        "roundrobin",
+        legs,
+        notices,
+        background,
+        lambda: f"t{next(ids)}",
+    )
+    path = Path(
+        settings,
+        pool,
+        robin,
+        handover,
+        Delivery(settings, pool, legs),
+        lambda: float(next(ticks)),
+        lines.append,
+        records.append,
+    )
+    return World(path, pool, legs, notices, background, lines, records)
+
+
+async def settle(background: Background) -> None:
+    """Let the background work end."""
+    assert await background.finish(5) == 0

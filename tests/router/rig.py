@@ -1,0 +1,209 @@
+"""Real sockets: a router of one's own, engines that follow a script, and clients that send any bytes they like."""
+
+import asyncio
+import contextlib
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from dpd_router.config.load import from_document
+from dpd_router.logs import Log
+from dpd_router.server import Router, assemble
+from support.ports import free_ports
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+LONG = "x" * 20000
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+@dataclass
+class Seen:
+    """One request as an engine read it."""
+
+    method: str
+    path: str
+    head: bytes
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+Script = Callable[[Seen, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def plain(seen, reader, writer):
+    writer.write(OK)
+
+
+@dataclass
+class Engine:
+    """An engine that answers /health by itself and everything else by its script."""
+
+    script: Script = plain
+    health: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    port: int = 0
+    seen: list = field(default_factory=list)
+    connections: int = 0
+    left: int = 0
+    server: asyncio.Server | None = None
+    tasks: set = field(default_factory=set)
+
+    async def open(self, port: int = 0) -> None:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port or self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        self.server.close()
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def _serve(self, reader, writer):
+        self.tasks.add(asyncio.current_task())
+        self.connections += 1
+        try:
+            while not writer.is_closing():
+                seen = await read_request(reader)
+                if seen.path == "/health":
+                    writer.write(self.health)
+                else:
+                    self.seen.append(seen)
+                    await self.script(seen, reader, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.left += 1
+        except asyncio.CancelledError:
+            pass
+        finally:
+            self.tasks.discard(asyncio.current_task())
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def read_request(reader: asyncio.StreamReader) -> Seen:
+    head = await reader.readuntil(b"\r\n\r\n")
+    method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+    return Seen(method, path, head, await reader.readexactly(length_of(head)))
+
+
+def length_of(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.split(b":")[1])
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def engine(script: Script = plain, port: int = 0) -> AsyncIterator[Engine]:
+    made = Engine(script)
+    await made.open(port)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@dataclass
+class Up:
+    """A running router."""
+
+    port: int
+    router: Router
+    stop: asyncio.Event
+    task: asyncio.Task
+    output: io.StringIO
+
+    @property
+    def lines(self) -> list[str]:
+        self.router.log.flush()
+        return self.output.getvalue().splitlines()
+
+    async def raw(self, data: bytes, seconds: float = 5) -> bytes:
+        """Send bytes and return everything until the router closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            async with asyncio.timeout(seconds):
+                return await reader.read()
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def post(self, body, path="/v1/chat/completions", headers=b"", version=b"1.1") -> bytes:
+        """Post one request on a connection of its own and return the whole response."""
+        return await self.raw(request(body, path, headers + b"connection: close\r\n", version))
+
+    async def until(self, check, seconds: float = 5) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(seconds):
+            while not check():  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.005)
+
+
+def request(body, path="/v1/chat/completions", headers=b"", version=b"1.1") -> bytes:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    start = b"POST %b HTTP/%b\r\nhost: r\r\n" % (path.encode(), version)
+    return start + headers + b"content-length: %d\r\n\r\n%b" % (len(raw), raw)
+
+
+def get(path: str, headers: bytes = b"connection: close\r\n", method: str = "GET") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nhost: r\r\n".encode() + headers + b"\r\n"
+
+
+def statuses(answer: bytes) -> list[int]:
+    """The statuses of all responses in what a connection brought."""
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
+
+
+def short(**more):
+    return {"model": "m", "messages": [{"role": "user", "content": "hi"}], **more}
+
+
+def long(**more):
+    return {"model": "m", "messages": [{"role": "user", "content": LONG}], **more}
+
+
+@contextlib.asynccontextmanager
+async def router(prefill=(), decode=(), worker=(), **sections) -> AsyncIterator[Up]:
+    """Run a router over engines that listen on loopback; returns when the healthy ones are known to be."""
+    notify = free_ports(1)[0]
+    pools = {"prefill": prefill, "decode": decode, "worker": worker}
+    document = {
+        "listen": {"host": "127.0.0.1", "port": 0},
+        "endpoint": {"name": "e", "invocationPath": "/v1/chat/completions"},
+        "routing": {"threshold": 4096, "strategy": "roundrobin"},
+        "transfer": {
+            "initPorts": [7300],
+            "allocPorts": [7400],
+            "notify": {"host": "127.0.0.1", "port": notify},
+            "readySeconds": 0.01,
+        },
+        "pools": {
+            role: [{"host": "127.0.0.1", "port": each.port} for each in engines] for role, engines in pools.items()
+        },
+        "health": {"intervalSeconds": 0.05},
+        "timeouts": {"graceSeconds": 5},
+    }
+    for name, section in sections.items():
+        document[name] = {**document.get(name, {}), **section}
+    output, stop = io.StringIO(), asyncio.Event()
+    made = assemble(from_document(document), Log(output))
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(made.run(stop, port.set_result))
+    up = Up(await port, made, stop, task, output)
+    await up.until(lambda: all(each.up for each in made.pool.all()) or not made.pool.all())
+    try:
+        yield up
+    finally:
+        stop.set()
+        await task

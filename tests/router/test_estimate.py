@@ -1,0 +1,49 @@
+import pytest
+
+from dpd_router.stages.estimate import estimate
+from dpd_router.types import Prompt
+
+FOX = "The quick brown fox jumps over the lazy dog. "
+
+
+def chat(*contents):
+    return {"messages": [{"role": "user", "content": content} for content in contents]}
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        (chat(FOX * 600), 6750),
+        (chat("abc"), 0),
+        (chat("abcd"), 1),
+        (chat("abcdefg"), 1),
+        (chat("abc", "abcde"), 2),
+        (chat("ééé€"), 1),
+        (chat([{"type": "text", "text": "abcd"}, {"type": "image_url", "image_url": {"url": "x" * 400}}]), 1),
+        (chat([{"type": "text", "text": 5}, "abcd", None]), 0),
+        (chat(None), 0),
+        ({"messages": ["abcd", 7, None, []]}, 0),
+        ({"messages": "abcdefgh"}, 0),
+        ({"prompt": "a" * 4096}, 1024),
+        ({"prompt": [5] * 4096}, 4096),
+        ({"prompt": ["abcd"]}, 1),
+        ({"prompt": ["abcd", "abcdefgh"]}, 3),
+        ({"prompt": [[1, 2, 3], [4]]}, 4),
+        ({"prompt": []}, 0),
+        ({"prompt": None}, 0),
+        ({"prompt": 7}, 0),
+        ({"input": "abcdefgh"}, 0),
+        ({}, 0),
+    ],
+)
+def test_four_characters_make_a_token_rounded_down(body, tokens):
+    assert estimate(body).tokens == tokens
+
+
+def test_the_lead_is_the_prompts_beginning_and_no_more():
+    assert estimate(chat("a" * 5000, "b")) == Prompt(1250, "a" * 4096)
+
+
+def test_token_ids_have_a_lead_too():
+    assert estimate({"prompt": [11, 22, 33]}).lead == "11,22,33"
+    assert estimate({"prompt": [11, 22, 34]}).lead != "11,22,33"

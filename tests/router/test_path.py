@@ -1,0 +1,314 @@
+import asyncio
+
+import pytest
+
+from dpd_router.errors import ConnectFailedError, LegDiedError
+from dpd_router.types import End, Reason, Reply, Route
+from router.fakes import LONG, OK, Client, settle, world
+
+SHORT_ASK = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+LONG_ASK = {"messages": [{"role": "user", "content": LONG}], "max_tokens": 5, "stream": True}
+TAG = {"lmcache.tag.p": "p0:8081/nonce.0"}
+DISAGGREGATED = [
+    "accepted",
+    "decided",
+    "prefill_sent",
+    "prefill_ended",
+    "transferred",
+    "decode_sent",
+    "first_byte",
+    "ended",
+]
+
+
+async def test_a_short_prompt_goes_to_the_decoder_as_it_is():
+    w = world()
+    await w.ask(SHORT_ASK)
+    assert w.steps == ["accepted", "decided", "decode_sent", "first_byte", "ended"]
+    assert w.legs.log == [("relay", "d0:8081", SHORT_ASK, False)]
+    assert (w.record.route, w.record.reason, w.record.end) == (Route.DIRECT, Reason.SHORT, End.COMPLETE)
+
+
+async def test_a_long_prompt_is_prefilled_transferred_and_decoded_under_one_tag():
+    w = world()
+    await w.ask(LONG_ASK)
+    assert w.steps == DISAGGREGATED
+    (_, prefiller, asked, _), (_, decoder, decoded, hold) = w.legs.log
+    assert (prefiller, decoder, hold) == ("p0:8081", "d0:8081", True)
+    assert asked["max_tokens"] == 1
+    assert asked["kv_transfer_params"] == {
+        "disagg_spec": {
+            "req_id": "t1",
+            "receiver_host": "d0",
+            "receiver_init_port": [7300],
+            "receiver_alloc_port": [7400],
+        },
+        **TAG,
+    }
+    assert decoded == {**LONG_ASK, "kv_transfer_params": TAG}
+    assert (w.record.route, w.record.reason, w.record.transfer) == (
+        Route.DISAGGREGATED,
+        Reason.THRESHOLD,
+        "confirmed",
+    )
+    assert w.quiet()
+
+
+async def test_the_log_says_what_the_runbooks_look_for():
+    w = world()
+    await w.ask({"messages": [{"role": "user", "content": "The quick brown fox jumps over the lazy dog. " * 600}]})
+    assert w.lines[0] == "Conditional routing: estimated_tokens=6750, threshold=4096, disaggregate=True"
+    assert w.lines[1].startswith("prefill selection: prefiller=p0:8081 strategy=roundrobin receiver=d0:8081 attempt=1")
+    assert w.lines[2].startswith("prefill time: seconds=")
+    assert w.lines[4].startswith("request to decoder: decoder=d0:8081 tag=p0:8081/nonce.0")
+    assert "status=200 route=disaggregated reason=threshold prefiller=p0:8081 decoder=d0:8081" in w.lines[-1]
+    assert w.lines[-1].endswith("end=complete")
+    await w.ask(SHORT_ASK)
+    assert "Conditional routing: estimated_tokens=0, threshold=4096, disaggregate=False" in w.lines
+
+
+async def test_a_missing_notice_is_counted_and_the_decoder_is_asked_all_the_same():
+    w = world()
+    w.notices.come = False
+    await w.ask(LONG_ASK)
+    assert w.steps == DISAGGREGATED
+    assert w.record.transfer == "unconfirmed"
+
+
+@pytest.mark.parametrize("fault", [LegDiedError("cut"), Reply(500, [], b""), Reply(502, [], b"")])
+async def test_when_a_prefiller_fails_another_takes_over_under_its_own_tag_and_the_first_ones_pages_are_drained(fault):
+    w = world(prefillers=2, plan={"p0:8081": [fault]})
+    await w.ask(LONG_ASK)
+    await settle(w.background)
+    assert w.steps.count("prefill_sent") == 2
+    assert w.record.route is Route.DISAGGREGATED
+    first, second = w.legs.sent_to("p0:8081")[0][2], w.legs.sent_to("p1:8081")[0][2]
+    assert first["kv_transfer_params"]["disagg_spec"]["req_id"] != second["kv_transfer_params"]["disagg_spec"]["req_id"]
+    drains = [entry for entry in w.legs.sent_to("d0:8081") if entry[0] == "collect"]
+    assert [(drain[2]["kv_transfer_params"], drain[2]["max_tokens"]) for drain in drains] == [(TAG, 1)]
+    assert drains[0][3] == "r1-drain", "an engine may refuse two requests of one id"
+    relayed = next(entry for entry in w.legs.sent_to("d0:8081") if entry[0] == "relay")
+    assert relayed[2]["kv_transfer_params"] == {"lmcache.tag.p": "p1:8081/nonce.0"}
+    assert w.quiet()
+
+
+async def test_a_prefiller_that_broke_off_gets_a_new_tag():
+    w = world(plan={"p0:8081": [LegDiedError("cut")]})
+    await w.ask(LONG_ASK)
+    await w.ask(LONG_ASK)
+    await settle(w.background)
+    tags = [entry[2]["kv_transfer_params"]["lmcache.tag.p"] for entry in w.legs.sent_to("p0:8081")]
+    assert tags == ["p0:8081/nonce.0", "p0:8081/nonce.1"]
+
+
+async def test_a_prefiller_that_cannot_be_reached_leaves_nothing_to_drain_and_is_not_asked_again():
+    w = world(plan={"p0:8081": [ConnectFailedError("refused")]})
+    await w.ask(LONG_ASK)
+    assert [entry[0] for entry in w.legs.sent_to("d0:8081")] == ["relay"]
+    assert not w.worker("p0:8081").up
+    assert (w.record.route, w.record.reason) == (Route.DIRECT, Reason.PREFILL_FAILED)
+    await w.ask(LONG_ASK)
+    assert w.record.reason is Reason.NO_PREFILLER
+    assert len(w.legs.sent_to("p0:8081")) == 1
+
+
+async def test_without_a_prefiller_left_the_decoder_gets_the_clients_own_bytes():
+    w = world(prefillers=2, plan={"p0:8081": [Reply(500, [], b"")], "p1:8081": [Reply(503, [], b"")]})
+    await w.ask(LONG_ASK)
+    await settle(w.background)
+    relayed = next(entry for entry in w.legs.sent_to("d0:8081") if entry[0] == "relay")
+    assert relayed[2] == LONG_ASK
+    assert (w.record.route, w.record.reason, w.record.status) == (Route.DIRECT, Reason.PREFILL_FAILED, 200)
+    assert w.quiet()
+
+
+async def test_two_prefillers_are_tried_and_no_more():
+    w = world(prefillers=4, plan={f"p{i}:8081": [Reply(500, [], b"")] for i in range(4)})
+    await w.ask(LONG_ASK)
+    await settle(w.background)
+    assert w.steps.count("prefill_sent") == 2
+    assert w.record.status == 200
+
+
+async def test_a_busy_prefiller_leaves_nothing_to_drain():
+    w = world(plan={"p0:8081": [Reply(429, [], b"")]})
+    await w.ask(LONG_ASK)
+    assert [entry[0] for entry in w.legs.sent_to("d0:8081")] == ["relay"]
+    assert w.record.route is Route.DIRECT
+
+
+async def test_what_a_prefiller_says_of_a_bad_request_is_what_the_client_hears():
+    refusal = Reply(400, [(b"content-type", b"application/json")], b'{"error":{}}')
+    w = world(prefillers=2, plan={"p0:8081": [refusal]})
+    client = await w.ask(LONG_ASK)
+    assert client.got == [refusal]
+    assert w.legs.sent_to("d0:8081") == []
+    assert len(w.legs.log) == 1
+    assert (w.record.status, w.record.reason, w.record.end) == (400, Reason.PREFILL_REFUSED, End.REFUSED)
+    assert w.quiet()
+
+
+async def test_a_prefill_whose_client_leaves_is_finished_and_drained():
+    w = world()
+    client = Client()
+
+    async def leaves():
+        client.gone = True
+        return OK
+
+    w.legs.plan["p0:8081"] = [leaves]
+    await w.ask(LONG_ASK, client)
+    assert w.steps == [
+        "accepted",
+        "decided",
+        "prefill_sent",
+        "prefill_ended",
+        "transferred",
+        "drained",
+        "ended",
+    ]
+    (_, _, body, request_id) = w.legs.sent_to("d0:8081")[0]
+    assert (body["max_tokens"], body["stream"], body["kv_transfer_params"]) == (1, False, TAG)
+    assert request_id == "r1-drain"
+    assert w.record.end is End.DRAINED
+    assert w.quiet()
+
+
+async def test_no_second_prefill_is_begun_for_a_client_that_left():
+    w = world(prefillers=2)
+    client = Client()
+
+    async def leaves():
+        client.gone = True
+        return Reply(500, [], b"")
+
+    w.legs.plan["p0:8081"] = [leaves]
+    await w.ask(LONG_ASK, client)
+    await settle(w.background)
+    assert w.legs.sent_to("p1:8081") == []
+    assert [entry[0] for entry in w.legs.sent_to("d0:8081")] == ["collect"]
+    assert w.record.end is End.CLIENT_LEFT
+    assert w.quiet()
+
+
+async def test_a_client_that_left_before_anything_was_sent_costs_nothing():
+    w = world()
+    await w.ask(LONG_ASK, Client(gone=True))
+    assert w.legs.log == []
+    assert w.record.end is End.CLIENT_LEFT
+    assert w.quiet()
+
+
+async def test_a_prefill_that_takes_too_long_is_let_run_while_the_decoder_prefills_and_is_drained_in_the_end():
+    w = world(prefill_seconds=0.01)
+    finish = asyncio.Event()
+
+    async def slow():
+        await finish.wait()
+        return OK
+
+    w.legs.plan["p0:8081"] = [slow]
+    await w.ask(LONG_ASK)
+    assert (w.record.route, w.record.reason) == (Route.DIRECT, Reason.PREFILL_LATE)
+    assert len(w.background) == 2, "the prefill goes on, and someone waits for it"
+    finish.set()
+    await settle(w.background)
+    assert [entry[0] for entry in w.legs.sent_to("d0:8081")] == ["relay", "collect"]
+    assert w.quiet()
+
+
+async def test_a_decoder_that_cannot_be_reached_is_replaced_by_one_that_computes_the_whole_prompt():
+    w = world(decoders=2, plan={"d0:8081": [ConnectFailedError("refused")]})
+    await w.ask(LONG_ASK)
+    assert w.legs.sent_to("d1:8081")[0][2] == LONG_ASK
+    assert not w.worker("d0:8081").up
+    assert (w.record.route, w.record.reason, w.record.status) == (Route.DIRECT, Reason.DECODER_UNREACHABLE, 200)
+    assert w.quiet()
+
+
+async def test_when_no_decoder_can_be_reached_the_client_is_told_when_to_come_back():
+    w = world(decoders=2, plan={f"d{i}:8081": [ConnectFailedError("refused")] for i in range(2)})
+    client = await w.ask(SHORT_ASK)
+    assert client.got[0].status == 503
+    assert client.got[0].retry_after == 5
+    assert w.record.end is End.UNAVAILABLE
+
+
+async def test_without_a_healthy_decoder_nothing_is_sent_anywhere():
+    w = world(decoders=0)
+    client = await w.ask(LONG_ASK)
+    assert w.legs.log == []
+    assert (client.status, client.got[0].retry_after) == (503, 5)
+    assert (w.record.route, w.record.reason) == (Route.NONE, Reason.NO_WORKER)
+
+
+async def test_a_decode_leg_that_may_have_been_received_is_not_sent_again():
+    w = world(decoders=2, plan={"d0:8081": [LegDiedError("cut")]})
+    client = await w.ask(SHORT_ASK)
+    assert w.legs.sent_to("d1:8081") == []
+    assert client.got[0].status == 502
+    assert w.record.end is End.UPSTREAM_DIED
+
+
+async def test_pages_are_held_until_the_decoders_first_byte():
+    w = world(capacity=100)
+    held = []
+
+    async def answer(client, first):
+        held.append(w.worker("d0:8081").ledger.used)
+        first()
+        held.append(w.worker("d0:8081").ledger.used)
+        client.status = 200
+        return End.COMPLETE
+
+    w.legs.plan["d0:8081"] = [answer]
+    await w.ask(LONG_ASK)
+    assert held == [20, 0]
+
+
+async def test_a_transfer_that_finds_no_room_in_time_goes_direct():
+    w = world(capacity=25)
+    await w.worker("d0:8081").ledger.reserve(10, 1)
+    await w.ask(LONG_ASK)
+    assert w.legs.sent_to("p0:8081") == []
+    assert (w.record.route, w.record.reason) == (Route.DIRECT, Reason.BUFFER_FULL)
+
+
+async def test_a_transfer_waits_for_room():
+    w = world(capacity=25, room_seconds=5)
+    ledger = w.worker("d0:8081").ledger
+    await ledger.reserve(10, 1)
+    asyncio.get_running_loop().call_later(0.02, ledger.release, 10)
+    await w.ask(LONG_ASK)
+    assert w.record.route is Route.DISAGGREGATED
+    assert w.quiet()
+
+
+async def test_the_least_busy_decoder_answers():
+    w = world(decoders=2)
+    w.worker("d0:8081").in_flight = 3
+    await w.ask(SHORT_ASK)
+    assert w.legs.log[0][1] == "d1:8081"
+
+
+async def test_colocated_workers_get_everything_and_the_strategy_chooses():
+    w = world(prefillers=0, decoders=0, workers=2)
+    await w.ask(LONG_ASK)
+    await w.ask(LONG_ASK)
+    assert [entry[:2] for entry in w.legs.log] == [("relay", "w0:8081"), ("relay", "w1:8081")]
+    assert w.record.reason is Reason.COLOCATED
+
+
+async def test_a_request_that_does_not_parse_is_refused_without_a_leg():
+    w = world()
+    client = await w.ask(b"{")
+    assert client.status == 400
+    assert w.steps == ["accepted", "ended"]
+    assert (w.record.route, w.record.reason, w.record.end) == (Route.NONE, Reason.INVALID, End.REFUSED)
+
+
+async def test_every_kind_of_request_gets_one_access_line():
+    w = world()
+    for body in (SHORT_ASK, LONG_ASK, b"{", b"[]"):
+        await w.ask(body)
+    assert len([line for line in w.lines if line.startswith("access ")]) == 4

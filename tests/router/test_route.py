@@ -1,0 +1,44 @@
+import pytest
+
+from dpd_router.stages.route import pages_of, route
+from dpd_router.types import Outlook, Policy, Prompt, Reason, Request
+
+
+def request(**changes) -> Request:
+    base = {"target": "/", "headers": [], "body": {}, "raw": b"", "fan_out": False, "prompt_logprobs": False}
+    return Request(**{**base, "request_id": "r", **changes})
+
+
+def decide(tokens, threshold=4096, req=None, **outlook):
+    view = Outlook(**{"colocated": False, "prefillers": 1, "decoders": 1, **outlook})
+    return route(req or request(), Prompt(tokens, ""), Policy(threshold, "/v1/chat/completions"), view)
+
+
+@pytest.mark.parametrize(
+    ("decision", "disaggregate", "reason"),
+    [
+        (decide(4096), True, Reason.THRESHOLD),
+        (decide(4095), False, Reason.SHORT),
+        (decide(6750), True, Reason.THRESHOLD),
+        (decide(0, threshold=0), True, Reason.THRESHOLD),
+        (decide(9999, req=request(fan_out=True)), False, Reason.FAN_OUT),
+        (decide(9999, req=request(prompt_logprobs=True)), False, Reason.PROMPT_LOGPROBS),
+        (decide(9999, prefillers=0), False, Reason.NO_PREFILLER),
+        (decide(9999, decoders=0), False, Reason.NO_WORKER),
+        (decide(9999, colocated=True), False, Reason.COLOCATED),
+        (decide(10, prefillers=0), False, Reason.SHORT),
+        (decide(9999, capacity=39), False, Reason.NEVER_FITS),
+        (decide(9999, capacity=40), True, Reason.THRESHOLD),
+    ],
+)
+def test_the_first_row_that_applies_decides(decision, disaggregate, reason):
+    assert (decision.disaggregate, decision.reason) == (disaggregate, reason)
+
+
+@pytest.mark.parametrize(("tokens", "pages"), [(0, 1), (255, 1), (256, 2), (6035, 24), (6750, 27)])
+def test_a_transfer_takes_whole_pages_and_one_for_the_rest(tokens, pages):
+    assert pages_of(tokens, 256) == pages
+
+
+def test_the_decision_says_how_many_pages_it_takes():
+    assert decide(6750).pages == 27
