@@ -240,6 +240,17 @@ async def test_a_prefill_sent_twice_under_one_tag_leaks_its_pages() -> None:
         assert await p.receiver.used() == [5, 5], "nobody can find them any more"
 
 
+async def test_two_transfers_at_once_that_share_a_prefix_and_a_tag_leak_and_tags_of_their_own_prevent_it() -> None:
+    async with pair() as p:
+        bodies = [chat(100), chat(90)]
+        for tags, used in ((["one", "two"], 0), (["same", "same"], 4)):
+            for body, tag in zip(bodies, tags, strict=True):
+                await p.prefill(body, tag)
+            for body, tag in zip(bodies, tags, strict=True):
+                await p.decode(body, tag)
+            assert await p.receiver.used() == [used] * 2
+
+
 async def test_prefix_caching_on_the_decoder_leaks_the_chunks_it_already_has() -> None:
     async with pair(receiver_args=["--enable-prefix-caching"]) as p:
         body = chat(100)
