@@ -37,7 +37,7 @@ class UnavailableError(Exception):
 
 
 def debian(root: Path) -> Nginx:
-    """Describe Debian's nginx as it lies under `root` (/ when installed); raise UnavailableError if a part is missing."""
+    """Describe Debian's nginx under `root` (/ when installed); raise UnavailableError if a part is missing."""
     program = root / "usr/sbin/nginx"
     modules = [root / "usr/lib/nginx/modules" / name for name in MODULES]
     missing = [str(path) for path in (program, *modules) if not path.exists()]
@@ -60,7 +60,7 @@ def unpack() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     archives = FOLDER / "archives"
     archives.mkdir(parents=True)
-    got = subprocess.run(["apt-get", "download", *PACKAGES], cwd=archives, capture_output=True, text=True)
+    got = subprocess.run(["apt-get", "download", *PACKAGES], cwd=archives, capture_output=True, text=True, check=False)
     if got.returncode:
         raise UnavailableError(f"apt-get download failed: {got.stderr.strip()}")
     for archive in sorted(archives.glob("*.deb")):
@@ -68,7 +68,7 @@ def unpack() -> None:
 
 
 def find() -> Nginx:
-    """OpenResty on PATH, else Debian's nginx as installed, else unpacked under .cache/nginx (downloaded when absent)."""
+    """OpenResty on PATH, else Debian's nginx as installed, else unpacked under .cache/nginx, downloaded if need be."""
     openresty = shutil.which("openresty")
     if openresty:
         return Nginx((openresty,), {})

@@ -30,7 +30,8 @@ def test_an_accepted_case_renders_to_its_golden(values: Path) -> None:
     if os.environ.get("UPDATE_GOLDENS"):
         golden.write_text(rendered)
     hint = f"{golden.relative_to(ROOT)}: differs from what the chart renders; read the diff, then `make goldens`"
-    assert golden.exists() and rendered == golden.read_text(), hint
+    assert golden.exists(), hint
+    assert rendered == golden.read_text(), hint
 
 
 @pytest.mark.parametrize("values", shapes(), ids=shape_name)

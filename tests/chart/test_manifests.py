@@ -49,12 +49,16 @@ def kube_schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def kubeconform(schemas: Path, manifests: Path) -> subprocess.CompletedProcess[str]:
+    location = f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+    command = [str(TOOLS / "kubeconform"), "-strict", "-summary", "-schema-location", location, str(manifests)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def test_kubernetes_own_schemas_accept_every_manifest(kube_schemas: Path, tmp_path: Path) -> None:
     for values in shapes():
         (tmp_path / f"{shape_name(values)}.yaml").write_text(template("helm", values))
-    location = f"{kube_schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
-    command = [TOOLS / "kubeconform", "-strict", "-schema-location", location, "-summary", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = kubeconform(kube_schemas, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(shapes())} files - Valid: " in done.stdout
     assert "Invalid: 0, Errors: 0, Skipped: 0" in done.stdout
@@ -63,9 +67,7 @@ def test_kubernetes_own_schemas_accept_every_manifest(kube_schemas: Path, tmp_pa
 def test_kubernetes_own_schemas_refuse_a_misspelt_field(kube_schemas: Path, tmp_path: Path) -> None:
     text = template("helm", shapes()[0]).replace("terminationGracePeriodSeconds", "terminationGraceSeconds")
     (tmp_path / "wrong.yaml").write_text(text)
-    location = f"{kube_schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
-    command = [TOOLS / "kubeconform", "-strict", "-schema-location", location, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = kubeconform(kube_schemas, tmp_path)
     assert done.returncode == 1
     assert "terminationGraceSeconds" in done.stdout
 
@@ -202,7 +204,9 @@ def test_router_and_workers_agree_on_addresses_and_ports(values: Path) -> None:
 
 def agree_on_the_transfer(documents: list[Manifest], config: Any) -> None:
     files = {
-        role: yaml.safe_load(named(documents, "ConfigMap", f"{role}-{config['endpoint']['name']}-lmcache")["data"]["lmcache.yaml"])
+        role: yaml.safe_load(
+            named(documents, "ConfigMap", f"{role}-{config['endpoint']['name']}-lmcache")["data"]["lmcache.yaml"]
+        )
         for role in ("prefill", "decode")
     }
     assert files["decode"]["pd_peer_init_port"] == config["transfer"]["initPorts"]

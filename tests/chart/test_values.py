@@ -57,7 +57,7 @@ def test_what_a_schema_cannot_say_is_told_all_at_once() -> None:
 def test_nothing_is_rendered_without_the_required_keys(tmp_path: Path) -> None:
     empty = tmp_path / "values.yaml"
     empty.write_text("{}\n")
-    with pytest.raises(RefusedError, match="modelName.*modelSourceConfig.*worker"):
+    with pytest.raises(RefusedError, match=r"modelName.*modelSourceConfig.*worker"):
         template("helm", empty)
 
 
@@ -65,7 +65,7 @@ def test_the_packaged_chart_refuses_a_typo_too(tmp_path: Path) -> None:
     subprocess.run([TOOLS / "helm", "package", CHART, "--destination", tmp_path], check=True, capture_output=True)
     (package,) = tmp_path.glob("dpd-*.tgz")
     assert template("helm", PAGE, chart=package) == template("helm", PAGE)
-    with pytest.raises(RefusedError, match="/pdSpec/prefillSpec.*replcas"):
+    with pytest.raises(RefusedError, match=r"/pdSpec/prefillSpec.*replcas"):
         template("helm", PAGE, "--set", "pdSpec.prefillSpec.replcas=3", chart=package)
 
 
@@ -73,7 +73,15 @@ def test_the_package_leaves_out_tests_and_example_values(tmp_path: Path) -> None
     subprocess.run([TOOLS / "helm", "package", CHART, "--destination", tmp_path], check=True, capture_output=True)
     shutil.unpack_archive(next(tmp_path.glob("dpd-*.tgz")), tmp_path / "unpacked")
     found = {path.name for path in (tmp_path / "unpacked" / "dpd").iterdir()}
-    assert found == {"Chart.yaml", "README.md", "files", "templates", "values.schema.json", "values.yaml"}
+    assert found == {
+        ".helmignore",
+        "Chart.yaml",
+        "README.md",
+        "files",
+        "templates",
+        "values.schema.json",
+        "values.yaml",
+    }
 
 
 def without_pd_spec(tmp_path: Path) -> Path:
