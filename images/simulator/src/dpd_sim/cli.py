@@ -24,7 +24,8 @@ DEATH_POLL_SECONDS = 0.2
 def main() -> int:
     """Run until told to stop. Status 0 after a signal, 1 when the engine refuses to start, 2 for bad usage."""
     try:
-        given = flags.parse(sys.argv[1:])
+        words = sys.argv[1:]
+        given = flags.parse(words[1:] if words[:1] == ["serve"] else words)
     except flags.FlagError as error:
         sys.stderr.write(f"usage: vllm serve [model_tag] [options]\nvllm serve: error: {error}\n")
         return 2
