@@ -22,6 +22,7 @@ from chart.helm import (
     template,
     workers,
 )
+from dpd_router.config.load import from_document
 from schemagen.kubeconform import kubeconform_files
 from support.paths import TOOLS
 
@@ -200,6 +201,17 @@ def test_router_and_workers_agree_on_addresses_and_ports(values: Path) -> None:
             assert [port["port"] for port in found["spec"]["ports"]] == [pool["port"]]
         if "transfer" in config:
             agree_on_the_transfer(documents, config)
+
+
+@SHAPES
+def test_the_router_reads_the_configuration_it_is_given(values: Path) -> None:
+    documents = rendered(values)
+    for router in of_kind(documents, "Deployment"):
+        if role_of(router) == "router":
+            found = named(documents, "ConfigMap", router["metadata"]["name"])
+            config = from_document(yaml.safe_load(found["data"]["config.yaml"]))
+            assert config.endpoint == found["metadata"]["labels"]["app.kubernetes.io/instance"]
+            assert config.timing.grace < pod_spec(router)["terminationGracePeriodSeconds"]
 
 
 def agree_on_the_transfer(documents: list[Manifest], config: Any) -> None:

@@ -22,11 +22,15 @@ without a cpu or memory request beside them, so a role that names neither asks f
 {{ toYaml $resources }}
 {{- end }}
 
+{{/* The contract's default is /ping, which vLLM answers as it answers /health. */}}
+{{- define "dpd.healthPath" -}}
+{{ (.Values.loadBalancer | default dict).healthCheckPath | default "/ping" }}
+{{- end }}
+
 {{/* The user's probes word for word; else the health path, which never starts a generation. */}}
 {{- define "dpd.probes" -}}
 {{- $own := .Values.worker.probes | default dict -}}
-{{- $path := (.Values.loadBalancer | default dict).healthCheckPath | default "/ping" -}}
-{{- $get := dict "path" $path "port" (int .Values.worker.modelInvocationPort.containerPort) -}}
+{{- $get := dict "path" (include "dpd.healthPath" .) "port" (int .Values.worker.modelInvocationPort.containerPort) -}}
 {{- $defaults := dict
   "startupProbe" (dict "httpGet" $get "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" 180)
   "readinessProbe" (dict "httpGet" $get "periodSeconds" 5 "timeoutSeconds" 5 "failureThreshold" 3)

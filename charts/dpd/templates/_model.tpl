@@ -1,17 +1,30 @@
 {{/* Where the model comes from: what each modelSourceType adds to the worker. */}}
 
-{{/* Flags that the source implies and the user did not give. Takes {root, args} → JSON list. */}}
+{{/*
+Words that the source puts over the arguments. Takes {root, args} → JSON list. The engine downloads from Hugging Face by
+itself, so a manifest that names no model, or the folder where there will be none, gets the model's id; clients go on
+asking for what the manifest named. A model of the user's own choice stays.
+*/}}
 {{- define "dpd.model.args" -}}
-{{- $source := .root.Values.modelSourceConfig -}}
-{{- $args := list -}}
-{{- if and (eq $source.modelSourceType "huggingface") $source.huggingFaceModel -}}
-  {{- $named := or (include "dpd.args.has" (dict "args" .args "key" "model")) (and .args (not (include "dpd.args.isFlag" (first .args)))) -}}
-  {{- if not $named -}}
-    {{- $args = list "--model" $source.huggingFaceModel.modelId -}}
-    {{- with $source.huggingFaceModel.commitSHA }}{{ $args = concat $args (list "--revision" .) }}{{ end -}}
+{{- $model := .root.Values.modelSourceConfig.huggingFaceModel -}}
+{{- $over := list -}}
+{{- if and (eq .root.Values.modelSourceConfig.modelSourceType "huggingface") $model -}}
+  {{- $leading := list -}}
+  {{- range include "dpd.args.segments" .args | fromJsonArray }}{{ if not .key }}{{ $leading = .words }}{{ end }}{{ end -}}
+  {{- $positional := without $leading "serve" | last | default "" -}}
+  {{- $given := include "dpd.args.value" (dict "args" .args "key" "model") | default $positional -}}
+  {{- $path := include "dpd.model.path" .root -}}
+  {{- if not $given -}}
+    {{- $over = list "--model" $model.modelId -}}
+  {{- else if eq $given $path -}}
+    {{- $over = ternary (append (initial $leading) $model.modelId) (list "--model" $model.modelId) (eq $positional $path) -}}
+    {{- if not (include "dpd.args.has" (dict "args" .args "key" "served-model-name")) }}{{ $over = concat $over (list "--served-model-name" $path) }}{{ end -}}
+  {{- end -}}
+  {{- if and $model.commitSHA (has $given (list "" $path $model.modelId)) (not (include "dpd.args.has" (dict "args" .args "key" "revision"))) -}}
+    {{- $over = concat $over (list "--revision" $model.commitSHA) -}}
   {{- end -}}
 {{- end -}}
-{{ toJson $args }}
+{{ toJson $over }}
 {{- end }}
 
 {{/* JSON list of [name, value or valueFrom]. */}}

@@ -68,7 +68,8 @@ worker:
 {{- if and .row.maxNumSeqs (not (include "dpd.args.has" (dict "args" $args "key" "max-num-seqs"))) -}}
   {{- $args = concat $args (list "--max-num-seqs" .row.maxNumSeqs) -}}
 {{- end -}}
-{{- $args = concat $args (include "dpd.model.args" (dict "root" .root "args" $args) | fromJsonArray) -}}
+{{- $source := include "dpd.model.args" (dict "root" .root "args" $args) | fromJsonArray -}}
+{{- $args = include "dpd.args.merge" (dict "base" $args "over" $source) | fromJsonArray -}}
 {{- $implied := .row.implied | default list -}}
 {{- if eq (include "dpd.lmcache.enabled" .root) "true" -}}
   {{- $implied = concat $implied (list "--kv-transfer-config" (toJson .row.kvTransfer)) -}}

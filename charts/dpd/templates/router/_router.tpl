@@ -18,6 +18,11 @@
 {{ int (ternary 4096 .Values.pdSpec.routingThreshold (kindIs "invalid" .Values.pdSpec.routingThreshold)) }}
 {{- end }}
 
+{{/* What is left of the grace period after the drain, and a little to leave in. */}}
+{{- define "dpd.router.grace" -}}
+{{ max 1 (sub (int .Values.terminationGracePeriodSeconds) (int .Values.drainSeconds) | add -5) }}
+{{- end }}
+
 {{- define "dpd.router.file" -}}
 {{- $root := . -}}
 {{- $routing := dict "strategy" (include "dpd.router.strategy" .) -}}
@@ -27,6 +32,8 @@
     "name" (include "dpd.name" .)
     "namespace" (include "dpd.namespace" .)
     "invocationPath" (include "dpd.router.invocationPath" .))
+  "health" (dict "path" (include "dpd.healthPath" .))
+  "timeouts" (dict "graceSeconds" (include "dpd.router.grace" . | int))
   "routing" $routing -}}
 {{- $roles := list "worker" -}}
 {{- if .Values.pdSpec -}}
@@ -44,10 +51,11 @@
 
 {{- define "dpd.router.transfer" -}}
 {{- $ranks := (include "dpd.role" (dict "root" . "role" "decode") | fromJson).ranks -}}
-{{- dict
+{{- $transfer := dict
   "connector" .Values.transfer.connector
   "initPorts" (include "dpd.lmcache.ports" (dict "first" .Values.transfer.initPort "count" $ranks) | fromJsonArray)
   "allocPorts" (include "dpd.lmcache.ports" (dict "first" .Values.transfer.allocPort "count" $ranks) | fromJsonArray)
-  "notify" (dict "host" "0.0.0.0" "port" (int .Values.transfer.notifyPort))
-| toYaml }}
+  "notify" (dict "host" "0.0.0.0" "port" (int .Values.transfer.notifyPort)) -}}
+{{- with .Values.transfer.pagesPerDecoder }}{{ $_ := set $transfer "pagesPerDecoder" (int .) }}{{ end -}}
+{{ toYaml $transfer }}
 {{- end }}
