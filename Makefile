@@ -7,7 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 GOBIN := .cache/bin
 export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
-export PYTHONWARNINGS ?= default
 
 IEC ?= examples/llama-3.3-70b-dpd.yaml
 OUT ?= values.yaml
