@@ -236,6 +236,15 @@ def test_an_interrupt_is_no_traceback() -> None:
     assert b"Traceback" not in err
 
 
+@pytest.mark.parametrize("redirection", ["<&-", ">&-", ">/dev/full"])
+def test_a_closed_or_full_stream_is_bad_usage(redirection: str) -> None:
+    shell = f"{sys.executable} -m dpd validate {'-' if '<' in redirection else EXAMPLE} {redirection}"
+    ran = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1].startswith("dpd: standard ")
+    assert "Traceback" not in ran.stderr
+
+
 def test_help_loads_neither_yaml_nor_the_schema_validator() -> None:
     code = "import sys, dpd.cli; sys.argv = ['dpd', '--help']\ntry: dpd.cli.main()\nexcept SystemExit: pass\n"
     check = "print(sorted({'yaml', 'jsonschema'} & set(sys.modules)))"

@@ -30,17 +30,20 @@ def validate(files: Iterable[str], *, is_strict: bool) -> int:
     code = OK
     for file in files:
         try:
-            checked = check_file(_load(file), contract, is_strict=is_strict)
+            code = max(code, _validate_one(file, contract, is_strict=is_strict))
         except UsageError as error:
             _complain(str(error))
             code = BAD_USAGE
-            continue
-        _report(file, checked.problems)
-        if not checked.is_good:
-            code = max(code, BAD_MANIFEST)
-        else:
-            _print(f"{_shown_name(file)}: {_count(checked)}, valid\n")
     return code
+
+
+def _validate_one(file: str, contract: Contract, *, is_strict: bool) -> int:
+    checked = check_file(_load(file), contract, is_strict=is_strict)
+    _report(file, checked.problems)
+    if not checked.is_good:
+        return BAD_MANIFEST
+    _print(f"{_shown_name(file)}: {_count(checked)}, valid\n")
+    return OK
 
 
 def render(file: str, output: str, *, is_strict: bool) -> int:
@@ -86,6 +89,8 @@ def _write(texts: Mapping[Path, str]) -> None:
 
 def _load(file: str) -> bytes:
     """Read at most one byte more than a manifest may have."""
+    if file == STDIN and sys.stdin is None:
+        raise UsageError("standard input is closed")
     with _usage_errors(file):
         if file == STDIN:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -123,8 +128,11 @@ def _count(checked: Checked) -> str:
 
 def _print(text: str) -> None:
     """Write UTF-8 whatever the locale is."""
-    sys.stdout.buffer.write(text.encode("utf-8"))
-    sys.stdout.buffer.flush()
+    if sys.stdout is None:
+        raise UsageError("standard output is closed")
+    with _usage_errors("standard output"):
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
 
 
 def _complain(text: str) -> None:

@@ -140,8 +140,14 @@ def endpoint_of(document: Document, unsound: Iterable[FieldPath] = ()) -> Endpoi
         spec=spec,
         roles=_roles(spec),
         unsound=refused,
-        empty=frozenset(("spec", key) for key, each in (document.value.get("spec") or {}).items() if each is None),
+        empty=_empty_keys(document.value.get("spec")),
     )
+
+
+def _empty_keys(spec: Any) -> frozenset[FieldPath]:
+    """The keys of spec that have no value; the spec itself may be anything yet."""
+    held = spec if isinstance(spec, dict) else {}
+    return frozenset(("spec", key) for key, each in held.items() if each is None)
 
 
 def _roles(spec: Tree) -> tuple[Role, ...]:

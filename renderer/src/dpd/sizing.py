@@ -12,7 +12,7 @@ DEFAULT_PD_BUFFER_BYTES = 8 * GIB
 DEFAULT_GPU_MEMORY_UTILIZATION = 0.9
 L1_SHARE = Decimal("0.25")
 
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?\d{1,3}))?\Z")
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]{1,3}))?\Z")
 _UNITS = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),

@@ -14,6 +14,7 @@ import yaml
 from dpd.scalars import is_plain_string
 
 _WIDTH = 110
+_NO_FOLDING = 2**31
 _STEP = "  "
 
 
@@ -42,11 +43,18 @@ class _Dumper(yaml.SafeDumper):
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None
-    if "\n" in text:
+    if _is_block(text):
         style = "|"
-    elif not is_plain_string(text):
+    elif not text.isprintable() or not is_plain_string(text):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _is_block(text: str) -> bool:
+    """Whether a text of several lines survives as a block: printable, no space ends a line, one break ends it."""
+    lines = text.removesuffix("\n").split("\n")
+    plain = all(line.isprintable() and line == line.rstrip() for line in lines)
+    return plain and "\n" in text and bool(lines[-1]) and lines[0][:1].strip() != ""
 
 
 _Dumper.add_representer(str, _string)
@@ -75,7 +83,7 @@ def _entry(entry: Entry) -> str:
 
 
 def _dump(value: Any) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NO_FOLDING)
     return text
 
 

@@ -6,6 +6,7 @@ from dpd.endpoint import GPU, Endpoint, Role
 from dpd.flags import whole_number
 from dpd.instances import facts_of, has_no_gpus
 from dpd.problems import FieldPath, Problem, shown, warning
+from dpd.rules.per_role import PODS, told_once
 
 
 def roles_have_gpus(endpoint: Endpoint) -> Iterator[Problem]:
@@ -41,20 +42,22 @@ def nodes_have_that_many(endpoint: Endpoint) -> Iterator[Problem]:
 
 def ranks_fit(endpoint: Endpoint) -> Iterator[Problem]:
     """Tensor- times pipeline-parallel ranks need a GPU each."""
-    for role in endpoint.roles:
-        tensor, pipeline = role.size("--tensor-parallel-size"), role.size("--pipeline-parallel-size")
-        copies = role.size("--data-parallel-size")
-        flag = role.flag("--tensor-parallel-size") or role.flag("--pipeline-parallel-size")
-        if not role.gpus or flag is None or not whole_number(flag.value):
-            continue
-        ranks = tensor * pipeline
-        if ranks > role.gpus:
-            needs = f"{tensor} tensor-parallel" + (f" x {pipeline} pipeline-parallel" if pipeline > 1 else "")
-            fact = f"{needs} ranks need {ranks} GPUs, the {role.name} pod asks for {role.gpus}"
-            yield Problem(flag.path, fact, f"ask for {ranks} GPUs, or lower the flag")
-        elif ranks * copies < role.gpus:
-            fact = f"{ranks * copies} of the {role.gpus} GPUs of a {role.name} pod are used"
-            yield warning(flag.path, fact, f"ask for {ranks * copies}, or raise the flag")
+    return told_once((role, each) for role in endpoint.roles for each in _ranks_of(role))
+
+
+def _ranks_of(role: Role) -> Iterator[Problem]:
+    tensor, pipeline = role.size("--tensor-parallel-size"), role.size("--pipeline-parallel-size")
+    flag = role.flag("--tensor-parallel-size") or role.flag("--pipeline-parallel-size")
+    if not role.gpus or flag is None or not whole_number(flag.value):
+        return
+    ranks, copies = tensor * pipeline, role.size("--data-parallel-size")
+    if ranks > role.gpus:
+        needs = f"{tensor} tensor-parallel" + (f" x {pipeline} pipeline-parallel" if pipeline > 1 else "")
+        fact = f"{needs} ranks need {ranks} GPUs, and {role.gpus} are there for {PODS}"
+        yield Problem(flag.path, fact, f"ask for {ranks} GPUs, or lower the flag")
+    elif ranks * copies < role.gpus:
+        fact = f"{ranks * copies} of the {role.gpus} GPUs of {PODS} are used"
+        yield warning(flag.path, fact, f"ask for {ranks * copies}, or raise the flag")
 
 
 def node_memory_suffices(endpoint: Endpoint) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dpd.endpoint import Endpoint, Role
 from dpd.instances import facts_of
 from dpd.problems import FieldPath, Problem, shown, warning
+from dpd.rules.per_role import PODS, told_once
 from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, DEFAULT_PD_BUFFER_BYTES, gib, gpu_memory_left
 
 _ENV: FieldPath = ("spec", "worker", "environmentVariables")
@@ -58,23 +59,26 @@ def buffer_sizes_are_numbers(endpoint: Endpoint) -> Iterator[Problem]:
 
 def buffers_fit(endpoint: Endpoint) -> Iterator[Problem]:
     """The transfer buffer lies on the GPU, in what the engine leaves of it."""
-    if not endpoint.is_disaggregated:
-        return
     size = _buffer_size(endpoint)
-    for role in endpoint.roles:
-        per_gpu = [facts.gpu_memory_gib for facts in map(facts_of, role.instance_types) if facts]
-        utilization = _utilization(role)
-        if size is None or utilization is None or not per_gpu or not role.has_gpus:
-            continue
-        left = gpu_memory_left(min(per_gpu), utilization)
-        if size > left:
-            yield _too_big(endpoint, role, size, left)
+    if not endpoint.is_disaggregated or size is None:
+        return
+    yield from told_once((role, each) for role in endpoint.roles for each in _buffer_of(endpoint, role, size))
+
+
+def _buffer_of(endpoint: Endpoint, role: Role, size: int) -> Iterator[Problem]:
+    per_gpu = [facts.gpu_memory_gib for facts in map(facts_of, role.instance_types) if facts]
+    utilization = _utilization(role)
+    if utilization is None or not per_gpu or not role.has_gpus:
+        return
+    left = gpu_memory_left(min(per_gpu), utilization)
+    if size > left:
+        yield _too_big(endpoint, role, size, left)
 
 
 def _too_big(endpoint: Endpoint, role: Role, size: int, left: int) -> Problem:
     flag = role.flag(_UTILIZATION)
     said = f"{_UTILIZATION} {flag.value}" if flag else f"the default {_UTILIZATION} {DEFAULT_GPU_MEMORY_UTILIZATION}"
-    fact = f"the PD buffer takes {gib(size)} of each GPU, {said} leaves {gib(left)} on a {role.name} pod"
+    fact = f"the PD buffer takes {gib(size)} of each GPU, {said} leaves {gib(left)} on {PODS}"
     path = next((_path(endpoint, name) for name in _SIZES if _names(endpoint, name)), _ENV)
     return warning(path, fact, f"lower {_UTILIZATION}, or PD_BUFFER_SIZE")
 

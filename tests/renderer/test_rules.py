@@ -1,0 +1,320 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dpd.endpoint import Endpoint
+from dpd.problems import FieldPath, warning
+from dpd.rules import check
+from dpd.rules.model import model_gains_from_pd
+
+Said = Callable[[dict[str, Any]], list[str]]
+ANNOTATION = "inference.sagemaker.aws.amazon.com/dpd-transfer"
+COLOCATED: dict[str, Any] = {"spec.pdSpec": None}
+TCP = {"metadata.annotations": {ANNOTATION: "tcp"}}
+GPUS_2 = {"limits": {"nvidia.com/gpu": 2}}
+
+
+def env(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in (("PYTHONHASHSEED", "0"), *pairs)]
+
+
+def args(*extra: str) -> list[str]:
+    return ["--tensor-parallel-size", "8", "--gpu-memory-utilization", "0.75", *extra]
+
+
+def starting(found: list[str], text: str) -> list[str]:
+    return [each for each in found if each.startswith(text)]
+
+
+@pytest.mark.parametrize("name", ["a", "a-b", "a" * 39])
+def test_a_name_that_fits_is_silent(name: str, said: Said) -> None:
+    assert said({"metadata.name": name}) == []
+
+
+def test_a_name_is_measured_with_its_namespace(said: Said) -> None:
+    (found,) = said({"metadata.name": "a" * 40})
+    assert found.endswith("64 characters long, 63 are allowed; shorten name or namespace by 1 character")
+    assert said({"metadata.name": "a" * 40, "metadata.namespace": "ns"}) == []
+    assert said({"metadata.name": "a" * 39, "metadata.namespace": None}) == []
+
+
+def test_a_colocated_name_without_a_router_may_be_longer(said: Said) -> None:
+    assert said(COLOCATED | {"metadata.name": "a" * 63}) == []
+    routed = COLOCATED | {"metadata.name": "a" * 63, "spec.intelligentRoutingSpec": {"enabled": True}}
+    assert "makes the Service name" in said(routed)[0]
+
+
+@pytest.mark.parametrize("kind", ["p5", "p5e", "p5en", "p6-b200", "p6-b300"])
+def test_types_with_gpu_direct_are_silent(kind: str, said: Said) -> None:
+    assert said({"spec.instanceType": f"ml.{kind}.48xlarge"}) == []
+
+
+def test_a_type_without_gpu_direct_is_fine_over_tcp(said: Said) -> None:
+    assert said({"spec.instanceType": "ml.p4d.24xlarge", "spec.worker.environmentVariables": env()} | TCP) == []
+
+
+def test_a_type_without_gpu_direct_is_fine_colocated(said: Said) -> None:
+    assert said(COLOCATED | {"spec.instanceType": "ml.g6.xlarge"}) == []
+
+
+def test_a_type_without_gpu_direct_is_found_wherever_it_is_named(said: Said) -> None:
+    affinity = {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {
+                    "matchExpressions": [
+                        {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["ml.g5.48xlarge"]}
+                    ]
+                }
+            ]
+        }
+    }
+    by_affinity = said({"spec.instanceType": None, "spec.nodeAffinity": affinity})
+    assert starting(by_affinity, 'spec.nodeAffinity: "ml.g5.48xlarge" is not supported by pdSpec')
+    selector = {"node.kubernetes.io/instance-type": "ml.g5.48xlarge"}
+    by_selector = said({"spec.pdSpec.decodingSpec.nodeSelector": selector})
+    assert starting(by_selector, 'spec.pdSpec.decodingSpec.nodeSelector: "ml.g5.48xlarge" is not supported')
+    by_list = said({"spec.instanceType": None, "spec.instanceTypes": ["ml.p5.48xlarge", "ml.g5.48xlarge"]})
+    assert starting(by_list, 'spec.instanceTypes[1]: "ml.g5.48xlarge" is not supported by pdSpec')
+
+
+def test_an_affinity_for_nodes_of_any_type_names_no_type(said: Said) -> None:
+    terms = [{"matchExpressions": [{"key": "zone", "operator": "Exists"}]}]
+    affinity = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    (found,) = said({"spec.instanceType": None, "spec.nodeAffinity": affinity})
+    assert found.startswith("warning: spec: no instance type is named, so KV is carried over TCP, which is slow")
+
+
+def test_asking_for_efa_without_a_type_says_what_is_missing(said: Said) -> None:
+    (found,) = said({"spec.instanceType": None, "metadata.annotations": {ANNOTATION: "efa"}})
+    assert found == (
+        "warning: spec: no instance type is named, so EFA devices and huge pages cannot be counted; "
+        "add instanceType, or fill in `instance` in the values by hand"
+    )
+
+
+def test_node_affinity_excludes_an_instance_type(said: Said) -> None:
+    terms = [{"matchExpressions": [{"key": "zone", "operator": "Exists"}]}]
+    affinity = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    assert said({"spec.nodeAffinity": affinity}) == [
+        "spec.nodeAffinity: set together with instanceType; keep one of them"
+    ]
+
+
+def test_gpus_without_requests_or_as_a_number_count(said: Said) -> None:
+    both = {"limits": {"nvidia.com/gpu": 8}}
+    assert said({"spec.pdSpec.prefillSpec.resources": both, "spec.pdSpec.decodingSpec.resources": both}) == []
+
+
+def test_roles_without_gpus_are_fine_where_no_node_has_any(said: Said) -> None:
+    cpus = {"limits": {"cpu": "4"}}
+    changes: dict[str, Any] = {"spec.instanceType": None, "spec.pdSpec.prefillSpec.resources": cpus}
+    changes |= {"spec.pdSpec.decodingSpec.resources": cpus, "spec.worker.args": []}
+    assert said(changes | TCP) == []
+
+
+def test_a_role_uses_the_flag_it_overrides(said: Said) -> None:
+    changes: dict[str, Any] = {f"spec.pdSpec.{role}.args": ["-tp=2"] for role in ("prefillSpec", "decodingSpec")}
+    changes |= {f"spec.pdSpec.{role}.resources": GPUS_2 for role in ("prefillSpec", "decodingSpec")}
+    assert said(changes) == []
+
+
+@pytest.mark.parametrize("flag", [["--model", "/a"], ["--kv-cache-dtype", "fp8"], ["--kv_cache_dtype=fp8"]])
+def test_what_kv_depends_on_is_the_same_on_both_roles(flag: list[str], said: Said) -> None:
+    (found,) = said({"spec.pdSpec.prefillSpec.args": flag})
+    assert found.endswith("make them the same")
+    assert said({"spec.worker.args": args(*flag)}) == []
+
+
+def test_the_default_of_a_flag_is_the_same_as_not_setting_it(said: Said) -> None:
+    assert said({"spec.pdSpec.prefillSpec.args": ["--kv-cache-dtype", "auto"]}) == []
+
+
+@pytest.mark.parametrize(
+    "flag", ["--kv-transfer-config", "--kv_transfer_config={}", "--kv-transfer-config.kv_role=kv_both"]
+)
+def test_the_transfer_configuration_is_the_charts_wherever_it_is_set(flag: str, said: Said) -> None:
+    for place in ("spec.pdSpec.prefillSpec.args", "spec.pdSpec.decodingSpec.args"):
+        (found,) = said({place: [flag]})
+        assert found.startswith(f"{place}[0]: --kv-transfer-config")
+    assert len(said({"spec.worker.args": args(flag)})) == 1
+    assert said(COLOCATED | {"spec.worker.args": args(flag)}) == []
+
+
+def test_prefix_caching_on_prefillers_is_silent(said: Said) -> None:
+    assert said({"spec.pdSpec.prefillSpec.args": ["--enable-prefix-caching"]}) == []
+    assert said({"spec.pdSpec.decodingSpec.args": ["--no-enable-prefix-caching"]}) == []
+    assert "pages it hides" in said({"spec.worker.args": args("--enable-prefix-caching")})[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fact"),
+    [
+        ("PYTHONHASHSEED", "random", 'PYTHONHASHSEED is "random"'),
+        ("LMCACHE_SAVE_DECODE_CACHE", "true", "decoders would cache again"),
+        ("LMCACHE_PRE_CACHING_HASH_ALGORITHM", "sha256_cbor", '"sha256_cbor" hashes cannot be matched'),
+        ("PD_BUFFER_SIZE", "21474836481", "the PD buffer takes 20 GiB of each GPU"),
+        ("LMCACHE_PD_BUFFER_SIZE", "32212254720", "the PD buffer takes 30 GiB of each GPU"),
+    ],
+)
+def test_an_unwise_variable_is_a_warning_only_under_pd_spec(name: str, value: str, fact: str, said: Said) -> None:
+    variables = [{"name": "PYTHONHASHSEED", "value": "0"}, {"name": name, "value": value}]
+    if name == "PYTHONHASHSEED":
+        del variables[0]
+    (found,) = said({"spec.worker.environmentVariables": variables})
+    assert found.startswith("warning: spec.worker.environmentVariables")
+    assert fact in found
+    assert said(COLOCATED | {"spec.worker.environmentVariables": variables}) == []
+
+
+def test_the_default_buffer_is_held_against_the_default_utilization(said: Said) -> None:
+    only_ranks = {"spec.worker.args": ["--tensor-parallel-size", "8"]}
+    assert said(only_ranks) == []
+    (both,) = said({"spec.worker.args": ["-tp", "8", "--gpu-memory-utilization", "0.92"]})
+    assert both == (
+        "warning: spec.worker.environmentVariables: the PD buffer takes 8 GiB of each GPU, "
+        "--gpu-memory-utilization 0.92 leaves 6.4 GiB on prefill and decode pods; "
+        "lower --gpu-memory-utilization, or PD_BUFFER_SIZE"
+    )
+    (decode,) = said({"spec.pdSpec.decodingSpec.args": ["--gpu-memory-utilization=0.92"]})
+    assert "on a decode pod" in decode
+
+
+def test_a_buffer_that_cannot_be_told_is_not_guessed_at(said: Said) -> None:
+    variable = {"name": "PD_BUFFER_SIZE", "valueFrom": {"configMapKeyRef": {"name": "sizes", "key": "pd"}}}
+    variables = [{"name": "PYTHONHASHSEED", "value": "0"}, variable]
+    changes = {"spec.worker.environmentVariables": variables, "spec.worker.args": args("--gpu-memory-utilization=0.99")}
+    assert said(changes) == []
+
+
+def test_two_sizes_that_contradict_are_told(said: Said) -> None:
+    variables = env(("PD_BUFFER_SIZE", "8589934592"), ("LMCACHE_PD_BUFFER_SIZE", "4294967296"))
+    (found,) = said({"spec.worker.environmentVariables": variables})
+    assert 'LMCACHE_PD_BUFFER_SIZE, which is "4294967296", wins over PD_BUFFER_SIZE, which is "8589934592"' in found
+
+
+def test_the_charts_own_mapping_of_the_size_is_no_contradiction(said: Said) -> None:
+    variables = env(("PD_BUFFER_SIZE", "8589934592"), ("LMCACHE_PD_BUFFER_SIZE", "$(PD_BUFFER_SIZE)"))
+    assert said({"spec.worker.environmentVariables": variables}) == []
+
+
+@pytest.mark.parametrize(
+    ("probe", "bad"),
+    [
+        ({"httpGet": {"path": "/v1/completions", "port": 8000}}, True),
+        ({"httpGet": {"path": "/invocations", "port": 8000}}, True),
+        ({"exec": {"command": ["sh", "-c", "curl localhost:8000/v1/chat/completions"]}}, True),
+        ({"httpGet": {"path": "/health", "port": 8000}}, False),
+        ({"exec": {"command": ["true"]}}, False),
+        ({"tcpSocket": {"port": 8000}}, False),
+    ],
+)
+def test_a_probe_may_not_generate_on_a_sender(probe: dict[str, Any], bad: bool, said: Said) -> None:
+    changes = {"spec.worker.probes": {"livenessProbe": probe}}
+    assert bool(said(changes)) is bad
+    assert said(COLOCATED | changes) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Mixtral-8x7B-Instruct", "a mixture-of-experts model"),
+        ("Qwen3-235B-A22B", "a mixture-of-experts model"),
+        ("DeepSeek-R1", "a mixture-of-experts model"),
+        ("Llama-4-Scout-17B-16E", "a mixture-of-experts model"),
+        ("gpt-oss-120b", "a mixture-of-experts model"),
+        ("Llama-3.1-8B-Instruct", "a model of 8 billion parameters"),
+        ("Qwen2.5-1.5B", "a model of 1.5 billion parameters"),
+        ("gemma-3-27b-it", "a model of 27 billion parameters"),
+    ],
+)
+def test_a_model_that_seldom_gains_is_told_by_its_name(name: str, why: str, said: Said) -> None:
+    expected = warning(
+        ("spec", "modelName"),
+        f'"{name}" looks like {why}, which seldom gains from pdSpec',
+        "measure it against a colocated endpoint, without pdSpec",
+    )
+    assert said({"spec.modelName": name.replace(".", "-")}) != []
+    assert said({"spec.modelSourceConfig.modelLocation": name}) == [
+        "warning: " + expected.text.replace("spec.modelName", "spec.modelSourceConfig.modelLocation")
+    ]
+    assert said(COLOCATED | {"spec.modelSourceConfig.modelLocation": name}) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Llama-3.3-70B-Instruct",
+        "DeepSeek-R1-Distill-Llama-70B",
+        "Qwen2.5-72B",
+        "Llama-3.1-405B",
+        "my-model",
+        "falcon-180B",
+    ],
+)
+def test_a_large_dense_or_unknown_model_is_silent(name: str, said: Said) -> None:
+    assert said({"spec.modelSourceConfig.modelLocation": name}) == []
+
+
+def test_several_prefillers_want_a_strategy_in_writing(said: Said) -> None:
+    several = {"spec.pdSpec.prefillSpec.replicas": 2}
+    assert "not set with 2 prefillers" in said(several)[0]
+    for strategy in ("roundrobin", "prefixaware"):
+        assert said(several | {"spec.intelligentRoutingSpec": {"enabled": True, "routingStrategy": strategy}}) == []
+
+
+def test_a_strategy_the_router_does_not_know_is_told(said: Said) -> None:
+    for strategy in ("kvaware", "session"):
+        (found,) = said({"spec.intelligentRoutingSpec": {"routingStrategy": strategy}})
+        assert found.startswith("warning: spec.intelligentRoutingSpec.routingStrategy: accepted, not drawn yet")
+
+
+def test_fsx_without_its_dns_name_is_told(said: Said) -> None:
+    source = {"modelSourceType": "fsx", "fsxStorage": {"fileSystemId": "fs-1"}}
+    (found,) = said({"spec.modelSourceConfig": source})
+    assert found.startswith("warning: spec.modelSourceConfig.fsxStorage.dnsName: not given")
+
+
+def test_redis_needs_an_address(said: Said) -> None:
+    cache = {"enableL2Cache": True, "l2CacheSpec": {"l2CacheBackend": "Redis"}}
+    assert (
+        "spec.kvCacheSpec.l2CacheSpec.l2CacheLocalUrl: required when l2CacheBackend is redis; add the address of Redis"
+        in (said({"spec.kvCacheSpec": cache}))
+    )
+
+
+def test_bounds_are_compared_in_all_places(said: Said) -> None:
+    bounds = {"minReplicaCount": 3, "maxReplicaCount": 2}
+    places = {
+        "spec.autoScalingSpec": bounds,
+        "spec.intelligentRoutingSpec.autoScalingSpec": bounds,
+        "spec.pdSpec.autoScalingSpec": {"prefillAutoScaling": bounds, "decodingAutoScaling": bounds},
+    }
+    assert sum("3 is more than maxReplicaCount, 2;" in each for each in said(places)) == 4
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits", "count"),
+    [
+        ({"memory": "1Gi"}, {"memory": "1024Mi"}, 0),
+        ({"memory": "1G"}, {"memory": "1Gi"}, 0),
+        ({"cpu": "1500m"}, {"cpu": 1}, 1),
+        ({"cpu": "1e3"}, {"cpu": "1k"}, 0),
+        ({"hugepages-2Mi": "1Gi"}, {"hugepages-2Mi": "2Gi"}, 1),
+        ({"hugepages-2Mi": "1Gi"}, {}, 1),
+        ({"vpc.amazonaws.com/efa": 1}, {"vpc.amazonaws.com/efa": "1"}, 0),
+        ({"vpc.amazonaws.com/efa": 1}, {}, 1),
+        ({"memory": "1Gi"}, {}, 0),
+    ],
+)
+def test_requests_and_limits_are_compared_as_quantities(
+    requests: dict[str, Any], limits: dict[str, Any], count: int, said: Said
+) -> None:
+    assert len(said({"spec.worker.resources": {"requests": requests, "limits": limits}})) == count
+
+
+def test_a_rule_is_silent_about_an_endpoint_without_anything() -> None:
+    nothing: frozenset[FieldPath] = frozenset()
+    assert check(Endpoint("", None, {}, {}, (), nothing)) == []
+    assert list(model_gains_from_pd(Endpoint("", None, {}, {"pdSpec": {}}, (), nothing))) == []
