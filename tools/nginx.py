@@ -12,15 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache" / "nginx"
-PACKAGES = [
-    "nginx",
-    "libnginx-mod-http-ndk",
-    "libnginx-mod-http-lua",
-    "libluajit2-5.1-2",
-    "lua-resty-core",
-    "lua-resty-lrucache",
-    "libpcre3",
-]
+PACKAGES = ["nginx", "libnginx-mod-http-lua"]
 MODULES = ["ndk_http_module.so", "ngx_http_lua_module.so"]
 
 
@@ -52,17 +44,25 @@ def debian(root: Path) -> Nginx:
     return Nginx((str(program), "-g", globals_), environment)
 
 
+def apt(*arguments: str, folder: Path) -> str:
+    """Run apt-get as an ordinary user and return what it prints; raise UnavailableError with its complaint."""
+    done = subprocess.run(["apt-get", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UnavailableError(f"apt-get {arguments[0]} failed: {' '.join(done.stderr.split())}")
+    return done.stdout
+
+
 def unpack() -> None:
-    """Download Debian's packages with apt-get and unpack them; needs no root and changes nothing outside .cache."""
+    """Download the packages and what they need and unpack them; needs no root and changes nothing outside .cache."""
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise UnavailableError(f"{tool} is not on PATH, and nginx with Lua is not installed")
     shutil.rmtree(FOLDER, ignore_errors=True)
     archives = FOLDER / "archives"
     archives.mkdir(parents=True)
-    got = subprocess.run(["apt-get", "download", *PACKAGES], cwd=archives, capture_output=True, text=True, check=False)
-    if got.returncode:
-        raise UnavailableError(f"apt-get download failed: {got.stderr.strip()}")
+    plan = apt("install", "--print-uris", "--quiet=2", "--no-install-recommends", *PACKAGES, folder=archives)
+    needed = [line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'")]
+    apt("download", "--quiet=2", *needed, folder=archives)
     for archive in sorted(archives.glob("*.deb")):
         subprocess.run(["dpkg-deb", "-x", archive, FOLDER / "root"], check=True)
 

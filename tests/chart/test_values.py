@@ -113,8 +113,8 @@ def test_going_colocated_and_back_leaves_what_both_share_in_place(tmp_path: Path
         ("ConfigMap", "dpd-test-otel"),
         ("ConfigMap", "dpd-test-proxy"),
         ("Deployment", "dpd-test-default-router"),
-        ("PersistentVolume", "default-dpd-test-model"),
-        ("PersistentVolumeClaim", "dpd-test-model"),
+        ("PersistentVolume", "default-dpd-test-model-ca86fad0"),
+        ("PersistentVolumeClaim", "dpd-test-model-ca86fad0"),
         ("Service", "dpd-test-default-routing-service"),
         ("ServiceAccount", "dpd-test-default-router"),
     }

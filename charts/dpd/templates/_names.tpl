@@ -37,13 +37,14 @@
 {{ include "dpd.name" . }}-otel
 {{- end }}
 
-{{/* PersistentVolumes belong to the cluster: the namespace leads, so that two endpoints of one name never share one. */}}
-{{- define "dpd.model.volume" -}}
-{{ include "dpd.namespace" . }}-{{ include "dpd.name" . }}-model
+{{/* A volume's source can never change: another source is another volume, and pods roll from one to the other. */}}
+{{- define "dpd.model.claim" -}}
+{{ include "dpd.name" . }}-model-{{ omit .Values.modelSourceConfig "prefetchEnabled" | toJson | sha256sum | trunc 8 }}
 {{- end }}
 
-{{- define "dpd.model.claim" -}}
-{{ include "dpd.name" . }}-model
+{{/* PersistentVolumes belong to the cluster: the namespace leads, so that two endpoints of one name never share one. */}}
+{{- define "dpd.model.volume" -}}
+{{ include "dpd.namespace" . }}-{{ include "dpd.model.claim" . }}
 {{- end }}
 
 {{/* One role's workload (Deployment, container, Service) and its LMCache ConfigMap. Takes {root, role}. */}}

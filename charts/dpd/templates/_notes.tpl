@@ -32,6 +32,19 @@ worker.requestLimits: no limit on requests
 {{- end -}}
 {{- end }}
 
+{{/* What is legal and unwise, one line each. */}}
+{{- define "dpd.notes.warnings" -}}
+{{- if .Values.pdSpec -}}
+{{- $args := (include "dpd.role" (dict "root" . "role" "decode") | fromJson).args -}}
+{{- if not (has (include "dpd.args.value" (dict "args" $args "key" "data-parallel-size")) (list "" "1")) }}
+  --data-parallel-size: copies of one engine in a pod share its transfer ports, and only the first gets them; raise replicas
+{{- end -}}
+{{- if not .Values.transfer.pagesPerDecoder }}
+  transfer.pagesPerDecoder: absent, so the router cannot tell when a decoder's buffer is full, and a full one wedges prefillers
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The model's name in a request: --served-model-name's first, --model's, or the words that stand for it. */}}
 {{- define "dpd.notes.model" -}}
 {{- $args := (include "dpd.role" (dict "root" . "role" (ternary "decode" "worker" (not (empty .Values.pdSpec)))) | fromJson).args -}}
