@@ -31,6 +31,11 @@ class Contract:
         """The keys of `spec` in the contract's order."""
         return tuple(self._properties(self._schema["properties"]["spec"]))
 
+    def spec_paths(self, depth: int) -> list[FieldPath]:
+        """Return the paths of all fields at most `depth` levels below `spec`, Kubernetes' own types not entered."""
+        found = self._paths(self._schema["properties"]["spec"], ("spec",))
+        return [each for each in found if len(each) <= depth + 1]
+
     def problems(self, document: Document) -> list[Problem]:
         """Return everything the contract holds against `document`, in no particular order."""
         stranger = _stranger(document.value)
