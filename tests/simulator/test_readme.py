@@ -19,7 +19,7 @@ def test_the_defaults_in_the_table_are_those_of_the_code() -> None:
     rows = dict(re.findall(r"^\| `DPD_SIM_(\w+)` \| `([^`]+)` \|", README, re.MULTILINE))
     rows.pop("MODEL")
     for prefix, base in (("TIME_", Timing()), ("", Knobs())):
-        for field in fields(base):  # type: ignore[arg-type]
+        for field in fields(base):
             name = prefix + field.name.upper()
             if name in rows:
                 top, _, bottom = rows.pop(name).partition("/")

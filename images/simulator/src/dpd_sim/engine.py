@@ -79,6 +79,7 @@ class Engine:
 
     def __init__(self, scheduler: Scheduler, connector: Connector, machine: Machine, stats: Stats):
         self.faults = Faults()
+        connector.on_change(self.kick)
         self.dead: str | None = None
         self.connector = connector
         self.scheduler = scheduler
@@ -137,7 +138,8 @@ class Engine:
         if self.faults.kill is not None:
             raise EngineDeadError(self.faults.kill)
         self._drop_aborted()
-        await self.connector.tick()
+        for sequence in self.connector.tick():
+            self.scheduler.free(sequence)
         before = self.scheduler.preemptions
         plan = self.scheduler.plan(self.connector.matched)
         if not plan:
@@ -213,7 +215,7 @@ class Engine:
             stream.queue.put_nowait(Step(token, before, sequence.safe_text(), sequence.finish))
 
     def _end(self, sequence: Sequence) -> None:
-        self.scheduler.remove(sequence)
+        self.scheduler.remove(sequence, keep_blocks=self.connector.holds(sequence))
         sequence.result_kv = self.connector.finished(sequence)
         self._stats.finished(sequence, self.now())
         self._streams.pop(sequence.request_id, None)

@@ -27,20 +27,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Running:
-    """A served engine."""
+    """A served engine and the address it listens on."""
 
     parts: Parts
     host: str
     port: int
-    server: uvicorn.Server
-    engine_task: asyncio.Task[None]
-
-    def stop(self) -> None:
-        """End soon: no new connections, answers under way are cut."""
-        self.engine_task.cancel()
-        self.server.should_exit = True
 
 
 @contextlib.asynccontextmanager
@@ -50,34 +43,34 @@ async def running(settings: Settings, log: Log, bound: socket.socket | None = No
     Raises SettingsError when vLLM would refuse to start, OSError when the port is taken.
     """
     check(settings)
-    sock = bound or _bind(settings.flags.host, settings.flags.port)
-    parts = await build(settings, log)
-    engine_task = asyncio.create_task(parts.engine.run())
-    app = application(settings, parts, Admin(parts), int(time.time()))
-    access = not settings.flags.disable_uvicorn_access_log
-    config = uvicorn.Config(
-        app,
+    with contextlib.closing(bound or _bind(settings.flags.host, settings.flags.port)) as sock:
+        parts = await build(settings, log)
+        engine_task = asyncio.create_task(parts.engine.run())
+        server = _Server(_config(settings, parts))
+        server_task = asyncio.create_task(server.serve(sockets=[sock]))
+        host, port = sock.getsockname()[:2]
+        try:
+            while not server.started and not server_task.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
+                await asyncio.sleep(0.005)
+            yield Running(parts, host, port)
+        finally:
+            engine_task.cancel()
+            parts.engine.stop()
+            await asyncio.gather(engine_task, return_exceptions=True)
+            server.should_exit = True
+            await server_task
+            await parts.engine.connector.close()
+
+
+def _config(settings: Settings, parts: Parts) -> uvicorn.Config:
+    return uvicorn.Config(
+        application(settings, parts, Admin(parts), int(time.time())),
         lifespan="off",
         log_config=None,
-        access_log=access,
+        access_log=not settings.flags.disable_uvicorn_access_log,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config)
-    server_task = asyncio.create_task(server.serve(sockets=[sock]))
-    host, port = sock.getsockname()[:2]
-    try:
-        while not server.started and not server_task.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
-            await asyncio.sleep(0.005)
-        yield Running(parts, host, port, server, engine_task)
-    finally:
-        engine_task.cancel()
-        parts.engine.stop()
-        await asyncio.gather(engine_task, return_exceptions=True)
-        server.should_exit = True
-        await server_task
-        await parts.engine.connector.close()
-        sock.close()
 
 
 def _bind(host: str | None, port: int) -> socket.socket:

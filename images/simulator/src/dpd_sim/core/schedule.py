@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from dpd_sim.core.blocks import BlockPool, block_hashes
 from dpd_sim.core.request import Sequence
 
-Matched = Callable[[Sequence, int], int]
-"""(sequence, tokens cached here) -> further tokens a connector can bring."""
+Matched = Callable[[Sequence, int], int | None]
+"""(sequence, tokens cached here) -> further tokens a connector can bring; None: ask again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +63,28 @@ class Scheduler:
         for sequence in list(self.running):
             if sequence in self.running:
                 budget -= self._continue(plan, sequence, budget)
-        while self.waiting and budget > 0 and len(self.running) < self._max_seqs:
-            used = self._admit(plan, self.waiting[0], budget, matched)
-            if not used:
+        for sequence in list(self.waiting):
+            if budget <= 0 or len(self.running) >= self._max_seqs:
                 break
-            budget -= used
+            used = self._admit(plan, sequence, budget, matched)
+            if used == 0:
+                break
+            budget -= used or 0
         return plan
 
-    def remove(self, sequence: Sequence) -> None:
-        """Take a finished or aborted sequence out and give its blocks back."""
+    def remove(self, sequence: Sequence, keep_blocks: bool = False) -> None:
+        """Take a finished or aborted sequence out and give its blocks back, unless they are to be kept for a reader."""
         if sequence in self.running:
             self.running.remove(sequence)
         elif sequence in self.waiting:
             self.waiting.remove(sequence)
-        self._free(sequence)
+        if not keep_blocks:
+            self.free(sequence)
 
     def requeue(self, sequence: Sequence) -> None:
         """Send a sequence back to the head of the queue to be computed anew."""
         self.running.remove(sequence)
-        self._free(sequence)
+        self.free(sequence)
         sequence.computed = 0
         self.waiting.appendleft(sequence)
 
@@ -111,11 +114,14 @@ class Scheduler:
             plan.decodes.append(sequence)
         return want
 
-    def _admit(self, plan: Plan, sequence: Sequence, budget: int, matched: Matched) -> int:
+    def _admit(self, plan: Plan, sequence: Sequence, budget: int, matched: Matched) -> int | None:
+        """Tokens of the budget used; 0 when there is no room, None when the sequence waits for its connector."""
         if not sequence.hashes:
             sequence.hashes = block_hashes(sequence.prompt, self.pool.size)
         local = self.pool.cached_tokens(sequence.hashes, len(sequence.prompt))
         external = matched(sequence, local) if sequence.reload else 0
+        if external is None:
+            return None
         start = local + external
         new = min(budget, sequence.tokens - start)
         hits = sequence.hashes[: local // self.pool.size]
@@ -123,9 +129,9 @@ class Scheduler:
             self.pool.share(digest)
         sequence.shared = hits
         if not self._grow(sequence, start + new):
-            self._free(sequence)
+            self.free(sequence)
             return 0
-        self.waiting.popleft()
+        self.waiting.remove(sequence)
         self.running.append(sequence)
         sequence.cached, sequence.external, sequence.computed = local, external, start
         plan.admitted.append(sequence)
@@ -142,6 +148,7 @@ class Scheduler:
             sequence.private += need
         return True
 
-    def _free(self, sequence: Sequence) -> None:
+    def free(self, sequence: Sequence) -> None:
+        """Give a sequence's blocks back."""
         self.pool.release(sequence.private, sequence.shared)
         sequence.private, sequence.shared = 0, []

@@ -29,6 +29,7 @@ class Exposition:
         for rank, receiver in enumerate(parts.receivers):
             parts.vllm.set("dpd_sim:pages_capacity", receiver.buffer.capacity, rank=str(rank))
             parts.vllm.set("dpd_sim:pages_used", receiver.buffer.used, rank=str(rank))
+            parts.vllm.set("dpd_sim:buffer_full_spins", receiver.full_spins, rank=str(rank))
         if not self._shows_lmcache:
             return parts.vllm.render()
         now = parts.engine.now()

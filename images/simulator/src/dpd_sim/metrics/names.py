@@ -121,7 +121,7 @@ LMCACHE = (
 )
 
 SIMULATOR = (
-    Family("dpd_sim:garbage_reads", "counter", "Decodes that took a page before its data was there."),
+    Family("dpd_sim:garbage_reads", "counter", "Decodes that read KV that was not theirs."),
     Family("dpd_sim:pages_capacity", "gauge", "Pages of the rank's PD buffer."),
     Family("dpd_sim:pages_used", "gauge", "Pages of the rank's PD buffer not free, now."),
     Family("dpd_sim:buffer_full_spins", "counter", "Tries of the alloc loop that found the buffer full."),

@@ -42,6 +42,8 @@ class Stats:
         if sequence.last_token is not None:
             count.observe("vllm:inter_token_latency_seconds", now - sequence.last_token)
             return
+        if sequence.garbled:
+            count.add("dpd_sim:garbage_reads")
         count.observe("vllm:time_to_first_token_seconds", now - sequence.arrived)
         count.add("vllm:prompt_tokens", len(sequence.prompt))
         computed = len(sequence.prompt) - sequence.cached - sequence.external

@@ -1,5 +1,6 @@
 """What the engine asks of a KV connector, and the connector that has nothing to say."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from dpd_sim.core.request import Sequence
@@ -17,8 +18,8 @@ class LoadFailedError(Exception):
 class Connector(Protocol):
     """The hooks of one engine step; any exception but LoadFailedError takes the engine down."""
 
-    def matched(self, sequence: Sequence, local: int) -> int:
-        """Tokens beyond the `local` cached ones that can be brought for a waiting sequence."""
+    def matched(self, sequence: Sequence, local: int) -> int | None:
+        """Tokens beyond the `local` cached ones that can be brought for a waiting sequence; None: not known yet."""
 
     async def load(self, loads: list[Load]) -> None:
         """Bring them, before the step's forward pass. Raises LoadFailedError."""
@@ -29,8 +30,14 @@ class Connector(Protocol):
     def finished(self, sequence: Sequence) -> dict[str, Any] | None:
         """The `kv_transfer_params` of the answer to a finished or aborted sequence."""
 
-    async def tick(self) -> None:
-        """Do what falls due whether or not there is work."""
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Remember whom to wake when `matched` or `tick` would answer otherwise than before."""
+
+    def holds(self, sequence: Sequence) -> bool:
+        """Whether a finished sequence's blocks must stay until `tick` gives them up."""
+
+    def tick(self) -> list[Sequence]:
+        """Do what falls due between two steps; returns held sequences whose blocks may go. May raise."""
 
     async def close(self) -> None:
         """Give sockets and tasks back."""
@@ -62,8 +69,16 @@ class NoConnector:
         """Only a degraded LMCache connector has something to return."""
         return first_token(sequence) if self._degraded else None
 
-    async def tick(self) -> None:
+    def on_change(self, wake: Callable[[], None]) -> None:
         """Nothing."""
+
+    def holds(self, sequence: Sequence) -> bool:  # noqa: ARG002
+        """Nothing."""
+        return False
+
+    def tick(self) -> list[Sequence]:
+        """Nothing."""
+        return []
 
     async def close(self) -> None:
         """Nothing."""

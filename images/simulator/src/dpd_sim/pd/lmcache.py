@@ -85,8 +85,16 @@ class LMCacheConnector:
         self._progress.pop(sequence.request_id, None)
         return first_token(sequence)
 
-    async def tick(self) -> None:
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Lookups are made anew for each step."""
+
+    def holds(self, sequence: Sequence) -> bool:  # noqa: ARG002 - the interface's
+        """Blocks are copied, not held."""
+        return False
+
+    def tick(self) -> list[Sequence]:
         """Nothing falls due: a page nobody reads stays."""
+        return []
 
     async def close(self) -> None:
         """Close the sockets and stop the loops of all ranks."""
@@ -144,7 +152,6 @@ class LMCacheConnector:
                 raise AssertionError(f"retrieve: memory object of {key} is gone; another request of this step took it")
             if buffer.take(key) == "garbage":
                 sequence.garbled = True
-                self._facts.metrics.add("dpd_sim:garbage_reads")
 
     def _to_store(self, sequence: Sequence, done: int, last: bool) -> list[keys.Chunk]:
         if not self._senders and self._stores.local is None:

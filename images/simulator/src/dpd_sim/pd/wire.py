@@ -71,17 +71,46 @@ class ProxyNotif(msgspec.Struct, tag=True):
     req_id: str
 
 
+class SideMeta(msgspec.Struct, tag=True):
+    """NixlConnector's handshake on a prefiller's side channel, asked for and answered with what must match."""
+
+    model: str
+    dtype: str
+    engine_id: str
+
+
+class SideRead(msgspec.Struct, tag=True):
+    """Simulation only: a decoder has read (or, without blocks, no longer wants) a request's blocks."""
+
+    request_id: str
+    blocks: list[int]
+
+
+class SideDone(msgspec.Struct, tag=True):
+    """Simulation only: whether the blocks still were that request's."""
+
+    held: bool
+
+
 InitMessage = NixlInitRequest | NixlMemRegRequest | PageWrite
 InitAnswer = NixlInitResponse | NixlMemRegResponse | PageWriteDone
 
+SideMessage = SideMeta | SideRead | SideDone
+
 _ENCODER = msgspec.msgpack.Encoder()
 _INIT: msgspec.msgpack.Decoder[InitMessage] = msgspec.msgpack.Decoder(InitMessage)
+_SIDE: msgspec.msgpack.Decoder[SideMessage] = msgspec.msgpack.Decoder(SideMessage)
 _ANSWER: msgspec.msgpack.Decoder[InitAnswer] = msgspec.msgpack.Decoder(InitAnswer)
 
 
 def pack(message: Any) -> bytes:
     """Encode one message."""
     return _ENCODER.encode(message)
+
+
+def unpack_side(data: bytes) -> SideMessage:
+    """Decode what passes on a side channel. Raises msgspec.MsgspecError."""
+    return _SIDE.decode(data)
 
 
 def unpack_init(data: bytes) -> InitMessage:
