@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from dpd_router.background import Background
 from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
+from dpd_router.drains import Drains
 from dpd_router.handover import Handover
 from dpd_router.path import Path
 from dpd_router.pool import Address, Pool, Role
 from dpd_router.strategies import strategy_named
-from dpd_router.types import Ask, End, Policy, Reply
+from dpd_router.types import Ask, End, Outcome, Policy, Reply
 
 OK = Reply(200, [(b"content-type", b"application/json")], b'{"choices":[]}')
 LONG = "x" * 20000
@@ -54,8 +55,8 @@ class Legs:
         if isinstance(step, Exception):
             raise step
         client.status = step.status
-        first()
-        return End.COMPLETE
+        first(step.status)
+        return Outcome(End.COMPLETE, step.status)
 
     async def _next(self, kind, worker, call, request_id):
         self.log.append((kind, worker.name, json.loads(call.body), request_id))
@@ -137,6 +138,7 @@ def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **polic
     settings = Policy(4096, "/v1/chat/completions", **{"room_seconds": 0.05, **policy})
     legs, notices, background, lines, records = Legs(plan or {}), Notices(), Background(), [], []
     ids, ticks = itertools.count(1), itertools.count()
+    drains = Drains(pool, legs, background)
     robin = strategy_named("roundrobin")
     handover = Handover(
         settings,
@@ -147,6 +149,7 @@ def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **polic
         legs,
         notices,
         background,
+        drains,
         lambda: f"t{next(ids)}",
     )
     path = Path(
@@ -154,7 +157,7 @@ def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **polic
         pool,
         robin,
         handover,
-        Delivery(settings, pool, legs),
+        Delivery(settings, pool, legs, drains),
         lambda: float(next(ticks)),
         lines.append,
         records.append,

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from dpd_router.errors import ConnectFailedError, LegDiedError
-from dpd_router.types import End, Reason, Reply, Route
+from dpd_router.types import End, Outcome, Reason, Reply, Route
 from router.fakes import LONG, OK, Client, settle, world
 
 SHORT_ASK = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
@@ -250,16 +250,35 @@ async def test_a_decode_leg_that_may_have_been_received_is_not_sent_again():
     assert w.record.end is End.UPSTREAM_DIED
 
 
+@pytest.mark.parametrize("fault", [Reply(400, [], b""), Reply(500, [], b""), LegDiedError("cut")])
+async def test_a_decode_that_ends_before_it_read_its_pages_is_followed_by_a_drain(fault):
+    w = world(capacity=100, plan={"d0:8081": [fault]})
+    await w.ask(LONG_ASK)
+    assert w.worker("d0:8081").ledger.used == 20, "the pages are still taken"
+    await settle(w.background)
+    relayed, drained = w.legs.sent_to("d0:8081")
+    assert (relayed[0], drained[0], drained[2]["max_tokens"]) == ("relay", "collect", 1)
+    assert drained[2]["kv_transfer_params"] == relayed[2]["kv_transfer_params"]
+    assert w.quiet()
+
+
+async def test_a_direct_request_that_fails_has_nothing_to_drain():
+    w = world(plan={"d0:8081": [Reply(400, [], b"")]})
+    await w.ask(SHORT_ASK)
+    assert len(w.background) == 0
+    assert len(w.legs.log) == 1
+
+
 async def test_pages_are_held_until_the_decoders_first_byte():
     w = world(capacity=100)
     held = []
 
     async def answer(client, first):
         held.append(w.worker("d0:8081").ledger.used)
-        first()
+        first(200)
         held.append(w.worker("d0:8081").ledger.used)
         client.status = 200
-        return End.COMPLETE
+        return Outcome(End.COMPLETE, 200)
 
     w.legs.plan["d0:8081"] = [answer]
     await w.ask(LONG_ASK)

@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError, UnavailableError, UpstreamFailedError
 from dpd_router.handover import Handoff
 from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Legs
-from dpd_router.stages.decode import decode, drain
+from dpd_router.stages.decode import decode
 from dpd_router.strategies import leastload
 from dpd_router.trace import Trace
-from dpd_router.types import End, Policy, Reason, Request, Step
+from dpd_router.types import End, Outcome, Policy, Reason, Request, Step
 
 C = TypeVar("C", bound=Client)
+OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Delivery(Generic[C]):
     policy: Policy
     pool: Pool
     legs: Legs[C]
+    drains: Drains
 
     async def run(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
         """Answer the client and return how that ended; raises UnavailableError when no worker could be reached."""
@@ -37,22 +40,27 @@ class Delivery(Generic[C]):
             return await self._elsewhere(request, worker, client, trace)
 
     async def _relay(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
-        def first() -> None:
-            handoff.free()
+        def first(status: int) -> None:
             trace.add(Step.FIRST_BYTE)
+            if status == OK:
+                handoff.free()
 
         trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
         call = decode(request, handoff.params)
         try:
-            end = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
+            outcome = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
         except LegDiedError:
             client.refuse(UpstreamFailedError("The engine broke off before it answered; the request may be repeated."))
-            end = End.UPSTREAM_DIED
+            outcome = Outcome(End.UPSTREAM_DIED, 0)
         except ConnectFailedError:
             self.pool.mark_down(worker)
             raise
-        handoff.free()
-        return end
+        if handoff.params is not None and outcome.status != OK:
+            # Refused or cut off before the pages were read: another leg has to read them.
+            self.drains.later(request, handoff.params, worker, handoff.free)
+        else:
+            handoff.free()
+        return outcome.end
 
     async def _elsewhere(self, request: Request, unreachable: Worker, client: C, trace: Trace) -> End:
         """Let another worker compute the whole prompt; nothing of the request has left the router so far."""
@@ -70,11 +78,6 @@ class Delivery(Generic[C]):
         """Have the decoder read a transfer whose client has left; without one there is nothing to do."""
         if handoff.params is None:
             return End.CLIENT_LEFT
-        try:
-            reply = await self.legs.collect(worker, drain(request, handoff.params), request.request_id + "-drain")
-            status = str(reply.status)
-        except (ConnectFailedError, LegDiedError):
-            status = "none"  # the decoder is gone, and its pages with it
-        handoff.free()
+        status = await self.drains.now(request, handoff.params, worker, handoff.free)
         trace.add(Step.DRAINED, worker=worker.name, status=status)
         return End.DRAINED

@@ -11,10 +11,10 @@ from functools import partial
 
 from dpd_router.background import Background
 from dpd_router.connectors import Connector
+from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError
 from dpd_router.pool import Ledger, Pool, Role, Worker
 from dpd_router.seams import Client, Collects, Notices
-from dpd_router.stages.decode import drain
 from dpd_router.stages.prefill import prefill
 from dpd_router.stages.transfer import transfer
 from dpd_router.strategies import Strategy
@@ -72,6 +72,7 @@ class Handover:
     legs: Collects
     notices: Notices
     background: Background
+    drains: Drains
     new_id: Callable[[], str]
 
     async def run(
@@ -125,16 +126,20 @@ class Handover:
             confirmed = await self.notices.arrived(attempt.transfer_id, ranks, self.policy.ready_seconds)
             self.notices.forget(attempt.transfer_id)
             trace.add(Step.TRANSFERRED, confirmed=confirmed)
-            return Handoff(self.connector.decode_params(attempt.tag), attempt.tag, free=attempt.free)
+            return Handoff(self._found_by(attempt), attempt.tag, free=attempt.free)
         self.notices.forget(attempt.transfer_id)
         if verdict is Verdict.RETRY and sent.begun:
-            self.background.start(self._drain(attempt))
+            self.drains.later(attempt.request, self._found_by(attempt), attempt.decoder, attempt.free)
         else:
             attempt.free()
         if verdict is Verdict.REFUSED:
             trace.add(Step.FELL_BACK, reason=Reason.PREFILL_REFUSED)
             return Handoff(reply=sent.reply)
         return Handoff(failed=Reason.PREFILL_FAILED)
+
+    def _found_by(self, attempt: _Attempt) -> Params:
+        """Return the parameters under which the decoder finds the attempt's pages."""
+        return self.connector.decode_params(attempt.tag)
 
     async def _send(self, attempt: _Attempt) -> _Sent:
         params = self.connector.prefill_params(attempt.transfer_id, attempt.tag, attempt.decoder.receiver)
@@ -154,19 +159,8 @@ class Handover:
         sent = await leg
         self.notices.forget(attempt.transfer_id)
         if sent.begun:
-            await self._drain(attempt)
+            await self.drains.now(attempt.request, self._found_by(attempt), attempt.decoder, attempt.free)
         else:
-            attempt.free()
-
-    async def _drain(self, attempt: _Attempt) -> None:
-        """Have the decoder read what the prefiller may have written."""
-        call = drain(attempt.request, self.connector.decode_params(attempt.tag))
-        try:
-            with self.pool.flight(attempt.decoder) as decoder:
-                await self.legs.collect(decoder, call, attempt.request.request_id + "-drain")
-        except (ConnectFailedError, LegDiedError):
-            pass  # the decoder is gone, and its pages with it
-        finally:
             attempt.free()
 
 

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from dpd_router.errors import RouterError
 from dpd_router.pool import Worker
-from dpd_router.types import Call, End, Reply
+from dpd_router.types import Call, Outcome, Reply
 
 
 class Client(Protocol):
@@ -46,8 +46,11 @@ class Collects(Protocol):
 class Legs(Collects, Protocol[C]):
     """The whole upstream side, for one kind of client."""
 
-    async def relay(self, worker: Worker, call: Call, client: C, *, hold: bool, first: Callable[[], None]) -> End:
-        """Send a leg and pass its reply to the client as it comes; `first` is called at the body's first byte.
+    async def relay(
+        self, worker: Worker, call: Call, client: C, *, hold: bool, first: Callable[[int], None]
+    ) -> Outcome:
+        """Send a leg and pass its reply to the client as it comes; `first` is called with the status at the
+        body's first byte.
 
         When the client leaves the leg is broken off at once; with `hold`, not before the first byte: until then the
         decoder has not read what was transferred. Raises ConnectFailedError and LegDiedError as above.

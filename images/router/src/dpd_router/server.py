@@ -15,6 +15,7 @@ from dpd_router.config import Config
 from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery
+from dpd_router.drains import Drains
 from dpd_router.handover import Handover
 from dpd_router.health import Health
 from dpd_router.logs import Log
@@ -53,21 +54,25 @@ class Router:
     log: Log
 
     async def run(self, stop: asyncio.Event, started: Callable[[int], None] = lambda _: None) -> None:
-        """Serve until `stop` is set, then end what is under way; `started` is told the port."""
-        loop = asyncio.get_running_loop()
-        if self.config.transfer is not None:
-            self.notices.open(self.config.transfer.host, self.config.transfer.port)
-        await self.discovery.round()
-        chores = [asyncio.create_task(each) for each in (self.health.run(), self.discovery.run(), self._sweep())]
-        server = await loop.create_server(self._connection, self.config.host, self.config.port, backlog=_BACKLOG)
+        """Serve until `stop` is set, then end what is under way; `started` is told the port.
+
+        Raises OSError when a port cannot be had.
+        """
+        chores: list[asyncio.Task[None]] = []
         try:
+            if self.config.transfer is not None:
+                self.notices.open(self.config.transfer.host, self.config.transfer.port)
+            server = await asyncio.get_running_loop().create_server(
+                self._connection, self.config.host, self.config.port, backlog=_BACKLOG
+            )
+            await self.discovery.round()
+            chores += [asyncio.create_task(each) for each in (self.health.run(), self.discovery.run(), self._sweep())]
             port = server.sockets[0].getsockname()[1]
             self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
             started(port)
             await stop.wait()
             await self._leave(server)
         finally:
-            server.close()
             await _end(chores)
             self.connections.close()
             await self.notices.close()
@@ -110,6 +115,7 @@ def assemble(config: Config, log: Log) -> Router:
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections)
     metrics = Metrics(served_paths(config.policy.invocation), pool, lambda: len(background))
+    drains = Drains(pool, legs, background)
     strategy: Strategy[Worker] = strategy_named(config.strategy)
     handover = Handover(
         policy=config.policy,
@@ -120,9 +126,10 @@ def assemble(config: Config, log: Log) -> Router:
         legs=legs,
         notices=notices,
         background=background,
+        drains=drains,
         new_id=new_id,
     )
-    delivery: Delivery[Exchange] = Delivery(config.policy, pool, legs)
+    delivery: Delivery[Exchange] = Delivery(config.policy, pool, legs, drains)
     path = Path(config.policy, pool, strategy, handover, delivery, time.monotonic, log.info, metrics.record)
     return Router(
         config=config,

@@ -154,6 +154,13 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """How a relayed leg ended; `status` is the engine's, 0 when it sent none."""
+
+    end: End
+    status: int
+
+
 class Verdict(StrEnum):
     """What a prefiller's reply means for the request."""
 

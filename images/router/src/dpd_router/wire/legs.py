@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dpd_router.errors import LegDiedError
 from dpd_router.pool import Worker
 from dpd_router.stages.stream import request_message
-from dpd_router.types import Call, End, Reply
+from dpd_router.types import Call, End, Outcome, Reply
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.upstream import ResponseHead, Upstream
@@ -42,15 +42,18 @@ class _Collector:
 class _Relay:
     """Passes a response to a client as it comes."""
 
-    def __init__(self, upstream: Upstream, exchange: Exchange, *, hold: bool, first: Callable[[], None]) -> None:
+    def __init__(self, upstream: Upstream, exchange: Exchange, *, hold: bool, first: Callable[[int], None]) -> None:
         self._upstream = upstream
         self._exchange = exchange
         self._hold = hold
-        self._first: Callable[[], None] | None = first
+        self._first: Callable[[int], None] | None = first
+        self.status = 0
+        self.left = False
         self.raw = not exchange.http_1_0
 
     def head(self, head: ResponseHead) -> None:
         """Begin the client's response."""
+        self.status = head.status
         self._exchange.start(head, self._upstream)
 
     def body(self, data: bytes) -> None:
@@ -61,18 +64,22 @@ class _Relay:
 
     def _begin(self) -> None:
         if self._first is not None:
-            self._first()
+            self._first(self.status)
         self._first = None
         self._hold = False
         if self._exchange.gone:
-            self._upstream.abort()
+            self._break_off()
 
     def client_left(self) -> None:
         """Break the leg off, unless the decoder has yet to read what was transferred for it."""
         if self._hold:
             self._upstream.resume()
         else:
-            self._upstream.abort()
+            self._break_off()
+
+    def _break_off(self) -> None:
+        self.left = True
+        self._upstream.abort()
 
 
 class WireLegs:
@@ -92,23 +99,22 @@ class WireLegs:
         return sink.reply()
 
     async def relay(
-        self, worker: Worker, call: Call, client: Exchange, *, hold: bool, first: Callable[[], None]
-    ) -> End:
+        self, worker: Worker, call: Call, client: Exchange, *, hold: bool, first: Callable[[int], None]
+    ) -> Outcome:
         """Send a leg and pass its reply on as it comes. Raises ConnectFailedError, LegDiedError."""
         upstream = await self._connections.acquire(worker.address.host, worker.address.port)
         if client.gone and not hold:
             self._connections.release(upstream)
-            return End.CLIENT_LEFT
+            return Outcome(End.CLIENT_LEFT, 0)
         sink = _Relay(upstream, client, hold=hold, first=first)
         client.when_gone = sink.client_left
         try:
             await upstream.begin(request_message(call, worker.name, client.ask.request_id), sink)
             client.finish()
         except LegDiedError:
-            if client.gone:
-                return End.CLIENT_LEFT
-            raise
+            if not sink.left:
+                raise
         finally:
             client.when_gone = None
             self._connections.release(upstream)
-        return End.CLIENT_LEFT if client.gone else End.COMPLETE
+        return Outcome(End.CLIENT_LEFT if client.gone else End.COMPLETE, sink.status)

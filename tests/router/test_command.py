@@ -1,0 +1,87 @@
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+import yaml
+
+from dpd_router.cli import loop_factory, main
+from support.ports import free_ports
+
+
+def write(tmp_path, **sections):
+    port, notify = free_ports(2)
+    document = {
+        "listen": {"host": "127.0.0.1", "port": port},
+        "endpoint": {"name": "e"},
+        "transfer": {"initPorts": [1], "allocPorts": [2], "notify": {"host": "127.0.0.1", "port": notify}},
+        "pools": {"prefill": [{"host": "127.0.0.1", "port": 9}], "decode": [{"host": "127.0.0.1", "port": 9}]},
+        **sections,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path, port
+
+
+def test_a_bad_configuration_ends_with_2_and_every_problem(tmp_path, capsys):
+    path, _ = write(tmp_path, routing={"strategy": "kvaware", "treshold": 1})
+    assert main(["--config", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "routing.strategy: 'kvaware' is not known here; use one of: prefixaware, roundrobin",
+        "routing.treshold: is not a key of this section; did you mean 'threshold'?",
+    ]
+
+
+def test_no_configuration_is_bad_usage(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+    assert "--config" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_ends_with_1_and_the_remedy(tmp_path, capsys):
+    path, port = write(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        assert main(["--config", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("cannot run: ")
+    assert error.endswith("free the port, or change listen or transfer.notify\n")
+
+
+@pytest.mark.parametrize(("name", "module"), [("asyncio", None), ("uvloop", "uvloop"), ("auto", "uvloop")])
+def test_the_event_loop_can_be_chosen(name, module):
+    factory = loop_factory(name)
+    assert (factory and factory.__module__) == module
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_command_serves_and_ends_with_0_when_told_to(tmp_path, loop):
+    path, port = write(tmp_path)
+    command = [sys.executable, "-m", "dpd_router", "--config", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "DPD_ROUTER_LOOP": loop}) as process:
+        try:
+            health = wait_for(port)
+            assert health.status_code == 503
+            assert health.json()["healthy"] == {"prefill": 0, "decode": 0, "worker": 0}
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert output.decode().endswith("[INFO] router stopped: requests_cut=0 transfers_left=0\n")
+
+
+def wait_for(port: int, seconds: float = 20) -> httpx.Response:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/health")
+        time.sleep(0.05)
+    raise AssertionError("the router does not listen")
