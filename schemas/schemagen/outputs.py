@@ -9,6 +9,8 @@ import yaml
 
 from schemagen.bundle import contract_bundle, values_bundle
 from schemagen.crd import custom_resource_definition
+from schemagen.ledger import fields, warnings
+from schemagen.ledger_page import contract_page
 from schemagen.pages import endpoint_page, values_page
 from schemagen.sources import Sources
 
@@ -18,9 +20,11 @@ def outputs(sources: Sources) -> dict[str, str]:
     return {
         "charts/dpd-operator/crds/inferenceendpointconfigs.yaml": as_yaml(custom_resource_definition(sources)),
         "charts/dpd/values.schema.json": as_json(values_bundle(sources)),
+        "docs/contract.md": contract_page(sources),
         "docs/reference/endpoint.md": endpoint_page(sources),
         "docs/reference/values.md": values_page(sources),
         "renderer/src/dpd/contract.schema.json": as_json(contract_bundle(sources)),
+        "renderer/src/dpd/ledger.json": as_json(warnings(fields(sources))),
     }
 
 

@@ -30,6 +30,7 @@ class Sources:
     document: Schema
     values: Schema
     definitions: Mapping[str, Schema]
+    ledger: Mapping[str, Any]
 
     def resolve(self, schema: Schema) -> Schema:
         """Return what `schema` refers to, through any number of references; itself when it is no reference."""
@@ -40,12 +41,12 @@ class Sources:
 
 def load(folder: Path) -> Sources:
     """Read the sources in `folder`; raise SourceError when they do not fit together."""
-    document = _read(folder / "contract.schema.yaml")
-    values = _read(folder / "values.schema.yaml")
+    document = read(folder / "contract.schema.yaml")
+    values = read(folder / "values.schema.yaml")
     definitions: dict[str, Schema] = {}
     origin: dict[str, str] = {}
     parts = [("contract.schema.yaml", document), ("values.schema.yaml", values)]
-    parts += [(f"contract/{path.name}", _read(path)) for path in sorted((folder / "contract").glob("*.yaml"))]
+    parts += [(f"contract/{path.name}", read(path)) for path in sorted((folder / "contract").glob("*.yaml"))]
     for file, content in parts:
         for name, schema in content.pop("$defs", {}).items():
             if name in origin:
@@ -57,7 +58,7 @@ def load(folder: Path) -> Sources:
     _add_kubernetes(definitions, [document, values])
     for name, schema in [("document", document), ("values", values), *sorted(definitions.items())]:
         _check_references(name, schema, definitions)
-    return Sources(document, values, definitions)
+    return Sources(document, values, definitions, read(folder / "ledger.yaml"))
 
 
 def reference_name(reference: str) -> str:
@@ -84,7 +85,8 @@ def references(schema: Schema) -> set[str]:
     return {reference_name(each["$ref"]) for _, each in walk(schema) if type(each.get("$ref")) is str}
 
 
-def _read(path: Path) -> Schema:
+def read(path: Path) -> Schema:
+    """Return the mapping a YAML file holds; raise SourceError when it holds none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:

@@ -1,4 +1,4 @@
-"""What lies in the package itself: the generated schema of the contract. Reading it is I/O, so it lives apart."""
+"""What lies in the package itself: the generated schema of the contract and its ledger. Reading them is I/O, so it lives apart."""
 
 import json
 from importlib.resources import files
@@ -7,6 +7,15 @@ from typing import Any
 
 def contract_schema() -> dict[str, Any]:
     """Return the JSON schema of a whole InferenceEndpointConfig document."""
-    text = files("dpd").joinpath("contract.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
+    schema: dict[str, Any] = _read("contract.schema.json")
     return schema
+
+
+def ledger() -> list[dict[str, Any]]:
+    """Return path, fact, remedy and `unless` of every field of the spec that is accepted and has no effect, or none yet."""
+    found: list[dict[str, Any]] = _read("ledger.json")
+    return found
+
+
+def _read(name: str) -> Any:
+    return json.loads(files("dpd").joinpath(name).read_text(encoding="utf-8"))
