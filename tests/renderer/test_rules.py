@@ -318,3 +318,27 @@ def test_a_rule_is_silent_about_an_endpoint_without_anything() -> None:
     nothing: frozenset[FieldPath] = frozenset()
     assert check(Endpoint("", None, {}, {}, (), nothing)) == []
     assert list(model_gains_from_pd(Endpoint("", None, {}, {"pdSpec": {}}, (), nothing))) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "count"),
+    [
+        (["sh", "-c", "vllm serve"], 1),
+        (["/bin/bash", "-ec", "-c", "vllm serve"], 1),
+        (["sh", "-c", 'exec vllm serve "$@"', "sh"], 0),
+        (["vllm", "serve"], 0),
+        (["vllm", "serve", "--tensor-parallel-size=8", "--port", "8000"], 2),
+        ([], 0),
+    ],
+)
+def test_arguments_must_reach_the_engine(command: list[str], count: int, said: Said) -> None:
+    found = said({"spec.worker.command": command})
+    assert len(found) == count
+    assert all(each.startswith("warning: spec.worker.command") for each in found)
+    assert said(COLOCATED | {"spec.worker.command": command}) == []
+
+
+def test_a_misspelt_annotation_is_not_passed_over(said: Said) -> None:
+    (found,) = said({"metadata.annotations": {ANNOTATION.replace("transfer", "transport"): "tcp"}})
+    assert found.endswith(f"not an annotation that dpd reads; did you mean {ANNOTATION}?")
+    assert said({"metadata.annotations": {"example.com/dpd-transfer": "tcp"}}) == []

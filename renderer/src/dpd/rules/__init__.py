@@ -10,6 +10,7 @@ from dpd.endpoint import Endpoint
 from dpd.problems import Problem
 from dpd.rules import (
     caching,
+    command,
     edge,
     engine_flags,
     environment,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     placement.types_agree,
     placement.types_are_known,
     placement.some_type_is_named,
+    fabric.annotation_is_spelt_right,
     fabric.annotation_is_known,
     fabric.types_have_gpu_direct,
     fabric.efa_stays_in_one_zone,
@@ -59,6 +61,8 @@ RULES: tuple[Rule, ...] = (
     engine_flags.model_has_no_at_sign,
     engine_flags.decoders_have_no_prefix_cache,
     engine_flags.pipelines_are_untested,
+    command.arguments_reach_the_engine,
+    command.flags_stand_in_args,
     volumes.names_are_free,
     volumes.model_volume_exists,
     source.section_matches_type,

@@ -12,6 +12,15 @@ _FABRICS = ("efa", "tcp")
 _TOPOLOGY: FieldPath = ("spec", "pdSpec", "topologySpec")
 
 
+def annotation_is_spelt_right(endpoint: Endpoint) -> Iterator[Problem]:
+    """Any annotation is legal, so a misspelt one would be passed over without a word."""
+    prefix = TRANSFER_ANNOTATION.partition("/")[0]
+    for key in endpoint.annotations:
+        if key != TRANSFER_ANNOTATION and key.startswith(prefix) and nearest(key, [TRANSFER_ANNOTATION]):
+            remedy = f"did you mean {TRANSFER_ANNOTATION}?"
+            yield warning(("metadata", "annotations", key), "not an annotation that dpd reads", remedy)
+
+
 def annotation_is_known(endpoint: Endpoint) -> Iterator[Problem]:
     """The annotation says efa or tcp, and says it where it matters."""
     asked = endpoint.annotations.get(TRANSFER_ANNOTATION)
