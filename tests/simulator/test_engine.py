@@ -97,7 +97,7 @@ async def test_the_exposition_is_what_a_scraper_can_read() -> None:
 
 
 async def test_a_long_prefill_makes_the_streams_beside_it_wait_when_colocated_and_not_when_transferred() -> None:
-    slow = {"DPD_SIM_SPEED": "10", "DPD_SIM_TIME_PREFILL_TOKEN": "0.001"}
+    slow = {"DPD_SIM_SPEED": "4", "DPD_SIM_TIME_PREFILL_TOKEN": "0.002"}
     async with pair(env=slow) as p:
         colocated = await _longest_wait(p.receiver, p.receiver.text(chat(300, salt="here", max_tokens=1)))
         body = chat(300, salt="there", max_tokens=1)
@@ -107,7 +107,7 @@ async def test_a_long_prefill_makes_the_streams_beside_it_wait_when_colocated_an
             await p.decode(body)
 
         apart = await _longest_wait(p.receiver, transferred())
-        assert colocated > 1.0, "three thousand tokens at a millisecond each, in front of a stream's next token"
+        assert colocated > 1.0, "three thousand tokens at two milliseconds each, in front of a stream's next token"
         assert apart < colocated / 2
 
 

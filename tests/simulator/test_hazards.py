@@ -212,7 +212,7 @@ async def test_an_abort_before_the_first_token_without_ret_first_tok_does_no_har
 
 
 async def test_a_client_that_leaves_in_the_middle_of_a_chunked_prefill_leaves_pages_behind() -> None:
-    async with pair(sender_args=["--max-num-batched-tokens", "512"], env={"DPD_SIM_TIME_PREFILL_TOKEN": "0.02"}) as p:
+    async with pair(sender_args=["--max-num-batched-tokens", "512"], env={"DPD_SIM_TIME_PREFILL_TOKEN": "0.1"}) as p:
         ask = asyncio.create_task(
             p.sender.post("/v1/chat/completions", chat(200, kv_transfer_params={"disagg_spec": p.spec()}))
         )

@@ -22,6 +22,8 @@ STEP_LIMIT_ENV = "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"
 SIDE_HOST_ENV = "VLLM_NIXL_SIDE_CHANNEL_HOST"
 SIDE_PORT_ENV = "VLLM_NIXL_SIDE_CHANNEL_PORT"
 LEASE_ENV = "VLLM_NIXL_ABORT_REQUEST_TIMEOUT"
+MIN_PATIENCE_SECONDS = 1.0
+"""However fast the simulated time: a busy machine needs its moment to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _nixl_facts(settings: Settings, clock: Clock, log: Log, metrics: Registry) -
         block_size=flags.block_size,
         block_bytes=settings.token_bytes * flags.block_size,
         lease=float(env.get(LEASE_ENV, "480")),
-        patience=max(0.3, HANDSHAKE_SECONDS / settings.knobs.speed),
+        patience=max(MIN_PATIENCE_SECONDS, HANDSHAKE_SECONDS / settings.knobs.speed),
         recompute=_recompute(settings),
         timing=settings.knobs.timing,
         clock=clock.now,
