@@ -44,10 +44,12 @@ def test_no_configuration_is_bad_usage(capsys):
     assert "--config" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_ends_with_1_and_the_remedy(tmp_path, capsys):
+@pytest.mark.parametrize("which", ["listen", "notify"])
+def test_a_port_that_is_taken_ends_with_1_and_the_remedy(tmp_path, capsys, which):
     path, port = write(tmp_path)
+    notify = yaml.safe_load(path.read_text())["transfer"]["notify"]["port"]
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
+        taken.bind(("127.0.0.1", port if which == "listen" else notify))
         taken.listen()
         assert main(["--config", str(path)]) == 1
     error = capsys.readouterr().err

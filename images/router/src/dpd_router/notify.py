@@ -35,6 +35,7 @@ class NoticeBoard:
         self._reader: asyncio.Task[None] | None = None
         self._decoder = msgspec.msgpack.Decoder(_Notif)
         self.unknown = 0
+        self.port = 0
 
     def open(self, host: str, port: int) -> int:
         """Bind and begin to read; port 0 takes a free one. Return the port. Raises OSError when it is taken."""
@@ -43,10 +44,14 @@ class NoticeBoard:
         if ":" in host:
             self._socket.setsockopt(zmq.IPV6, 1)
             host = f"[{host}]"
-        self._socket.bind(f"tcp://{host}:{port}")
+        try:
+            self._socket.bind(f"tcp://{host}:{port}")
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, f"notices on {host}:{port}: {error.strerror}") from None
         endpoint: bytes = self._socket.getsockopt(zmq.LAST_ENDPOINT)  # type: ignore[assignment]
         self._reader = asyncio.get_running_loop().create_task(self._read())
-        return int(endpoint.rpartition(b":")[2])
+        self.port = int(endpoint.rpartition(b":")[2])
+        return self.port
 
     async def close(self) -> None:
         """Stop reading and free the port."""

@@ -57,6 +57,10 @@ class Connections:
             else:
                 del self._idle[key]
 
+    def count(self) -> int:
+        """Return how many connections are open, idle ones included."""
+        return len(self._open)
+
     def close(self) -> None:
         """Close every connection, busy ones too."""
         for connection in list(self._open):

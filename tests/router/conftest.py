@@ -1,0 +1,11 @@
+import asyncio
+
+import uvloop
+
+BOTH_LOOPS = ("test_framing.py", "test_relay.py", "test_shutdown.py")
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Tests of sockets run on both kinds of loop, all others on asyncio's own."""
+    loops = {"asyncio": asyncio.new_event_loop}
+    return {**loops, "uvloop": uvloop.new_event_loop} if item.path.name in BOTH_LOOPS else loops
