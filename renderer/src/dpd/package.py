@@ -1,4 +1,4 @@
-"""What lies in the package itself: the generated schema of the contract and its ledger. Reading them is I/O, so it lives apart."""
+"""What lies in the package itself: the contract's schema and ledger. Reading them is I/O, so it lives apart."""
 
 import json
 from importlib.resources import files
@@ -12,7 +12,7 @@ def contract_schema() -> dict[str, Any]:
 
 
 def ledger() -> list[dict[str, Any]]:
-    """Return path, fact, remedy and `unless` of every field of the spec that is accepted and has no effect, or none yet."""
+    """Return path, fact, remedy and `unless` of every field of spec that has no effect, or none yet."""
     found: list[dict[str, Any]] = _read("ledger.json")
     return found
 
