@@ -2,8 +2,8 @@
 
 A layer of vLLM's cache is [2, blocks, heads, block_size, dim], keys first; a chunk is [2, layers, tokens, heads * dim].
 The CPU attention kernel packs a block's elements in an order of its own, which depends on the processor, so copying
-"the row of a token" gives wrong answers for a block that is not full. `Layout` asks the kernel where it puts each element.
-Imported after LMCache's adapter only, see `lmcache_on_cpu`.
+"the row of a token" gives wrong answers for a block that is not full. `Layout` asks the kernel where it puts each
+element. Imported after LMCache's adapter only, see `lmcache_on_cpu`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,101 @@
+"""Second stop: from endpoint.yaml to running engines, by two commands a user types and the pods' own specifications."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dpd_local import plan
+from dpd_local.demo import render
+from dpd_local.plan import Plan, Process, Runtime
+from dpd_local.podspec import LOOPBACK
+from dpd_local.ports import free_ports
+from dpd_local.processes import Running, running
+from engines.harness.build import ENGINES, Environment
+
+READY_SECONDS = 400.0
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint that runs: its processes and where to ask."""
+
+    processes: Running
+
+    def one(self, role: str) -> Process:
+        """The first process of a role: prefill, decode, worker or router."""
+        found = self.processes.plan.by_role(role)
+        if found is None:
+            raise KeyError(f"{role}: this endpoint has none")
+        return found
+
+    def url(self, role: str | None = None) -> str:
+        """Where a client asks; with a role, where that engine itself listens."""
+        process = self.one(role) if role else self.processes.plan.front
+        return f"http://{LOOPBACK}:{process.port}"
+
+    def log(self, role: str, since: int = 0) -> str:
+        """What a process has printed, from a mark on."""
+        return self.processes.log(self.one(role))[since:]
+
+    def mark(self, role: str) -> int:
+        """Where a log ends now."""
+        return len(self.log(role))
+
+
+def document() -> Document:
+    """The InferenceEndpointConfig that all tests start from."""
+    loaded: Document = yaml.safe_load((ENGINES / "endpoint.yaml").read_text())
+    return loaded
+
+
+def colocated(disaggregated: Document) -> Document:
+    """The same endpoint without prefillers and router: one engine that does everything."""
+    changed = copy.deepcopy(disaggregated)
+    del changed["spec"]["pdSpec"]
+    del changed["spec"]["intelligentRoutingSpec"]
+    changed["metadata"]["name"] = "colocated"
+    return changed
+
+
+def with_variable(endpoint: Document, name: str, value: str) -> Document:
+    """The same endpoint with another value of one of its workers' environment variables."""
+    changed = copy.deepcopy(endpoint)
+    variables = changed["spec"]["worker"]["environmentVariables"]
+    next(each for each in variables if each["name"] == name)["value"] = value
+    return changed
+
+
+def with_router(planned: Plan, section: str, settings: Mapping[str, Any]) -> Plan:
+    """The same plan with keys of one section of the router's configuration set."""
+    router = planned.front
+    files = dict(router.files)
+    for path, text in router.files.items():
+        if path.name == plan.ROUTER_FILE and plan.router_settings({"data": {plan.ROUTER_FILE: text}}):
+            loaded = yaml.safe_load(text)
+            files[path] = yaml.safe_dump({**loaded, section: {**loaded.get(section, {}), **settings}})
+    return Plan((*planned.processes[:-1], replace(router, files=files)))
+
+
+def prepare(
+    environment: Environment, endpoint: Document, folder: Path, replicas: Mapping[str, int] | None = None
+) -> Plan:
+    """Render an endpoint and plan its processes, with real engines in place of the worker's image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = folder / "endpoint.yaml"
+    manifest.write_text(yaml.safe_dump(endpoint))
+    mount = endpoint["spec"]["worker"]["modelVolumeMount"]["mountPath"]
+    runtime = Runtime(environment.serve, {mount: environment.model}, replicas or {})
+    return plan.make(render(str(manifest), folder), folder, free_ports, {}, runtime)
+
+
+@contextmanager
+def serving(planned: Plan, folder: Path) -> Iterator[Endpoint]:
+    """Start all processes of a plan, yield when each one is healthy, end them."""
+    with running(planned, folder, READY_SECONDS) as processes:
+        yield Endpoint(processes)

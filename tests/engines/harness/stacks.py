@@ -1,0 +1,77 @@
+"""Beside the path: which endpoints run. One disaggregated endpoint at a time, so that a small machine carries it.
+
+Starting engines takes most of a run's time, so an endpoint stays up until a test asks for another one.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from engines.harness.build import Environment
+from engines.harness.endpoint import (
+    Document,
+    Endpoint,
+    colocated,
+    document,
+    prepare,
+    serving,
+    with_router,
+    with_variable,
+)
+
+PAGE_BYTES = 2 * 2 * 256 * 64 * 4
+"""Keys and values of 2 layers, 256 tokens, 1 head of 64 floats."""
+SMALL_PAGES = 24
+
+
+class Stacks:
+    """Starts endpoints when they are first asked for and ends them with the session."""
+
+    def __init__(self, environment: Environment, folder: Path) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._reference: Endpoint | None = None
+        self._current: tuple[str, Endpoint] | None = None
+        self._all = ExitStack()
+        self._changing = ExitStack()
+
+    def __enter__(self) -> "Stacks":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._changing.close()
+        self._all.close()
+
+    def reference(self) -> Endpoint:
+        """The colocated engine; it stays for the whole session."""
+        if self._reference is None:
+            folder = self._folder / "colocated"
+            planned = prepare(self._environment, colocated(document()), folder)
+            self._reference = self._all.enter_context(serving(planned, folder))
+        return self._reference
+
+    def disaggregated(self) -> Endpoint:
+        """The endpoint of endpoint.yaml."""
+        return self._use("disaggregated", document)
+
+    def small(self) -> Endpoint:
+        """The same with buffers of SMALL_PAGES pages."""
+        size = str(SMALL_PAGES * PAGE_BYTES)
+        return self._use(
+            "small", lambda: with_variable(document(), "PD_BUFFER_SIZE", size), {"pagesPerDecoder": SMALL_PAGES}
+        )
+
+    def _use(self, name: str, make: Callable[[], Document], transfer: Mapping[str, Any] | None = None) -> Endpoint:
+        if self._current is None or self._current[0] != name:
+            self._changing.close()
+            self._current = None
+            folder = self._folder / name
+            planned = prepare(self._environment, make(), folder)
+            if transfer:
+                planned = with_router(planned, "transfer", transfer)
+            self._current = name, self._changing.enter_context(serving(planned, folder))
+        return self._current[1]
