@@ -331,3 +331,49 @@ async def test_every_kind_of_request_gets_one_access_line():
     for body in (SHORT_ASK, LONG_ASK, b"{", b"[]"):
         await w.ask(body)
     assert len([line for line in w.lines if line.startswith("access ")]) == 4
+
+
+async def test_a_client_that_leaves_while_it_waits_for_room_takes_none():
+    w = world(capacity=25, room_seconds=5)
+    ledger = w.worker("d0:8081").ledger
+    await ledger.reserve(10, 1)
+    client = Client()
+
+    def room():
+        client.gone = True
+        ledger.release(10)
+
+    asyncio.get_running_loop().call_later(0.02, room)
+    await w.ask(LONG_ASK, client)
+    assert w.legs.log == []
+    assert w.quiet()
+
+
+async def test_a_late_prefill_that_never_began_leaves_nothing_to_drain():
+    w = world(prefill_seconds=0.01)
+    finish = asyncio.Event()
+
+    async def slow():
+        await finish.wait()
+        return ConnectFailedError("timed out")
+
+    w.legs.plan["p0:8081"] = [slow]
+    await w.ask(LONG_ASK)
+    finish.set()
+    await settle(w.background)
+    assert [entry[0] for entry in w.legs.sent_to("d0:8081")] == ["relay"]
+    assert w.quiet()
+
+
+async def test_a_drain_of_a_decoder_that_is_gone_frees_its_pages():
+    w = world(capacity=100)
+    client = Client()
+
+    async def leaves():
+        client.gone = True
+        return OK
+
+    w.legs.plan = {"p0:8081": [leaves], "d0:8081": [ConnectFailedError("refused")]}
+    await w.ask(LONG_ASK, client)
+    assert w.record.end is End.DRAINED
+    assert w.quiet()
