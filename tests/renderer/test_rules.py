@@ -342,3 +342,35 @@ def test_a_misspelt_annotation_is_not_passed_over(said: Said) -> None:
     (found,) = said({"metadata.annotations": {ANNOTATION.replace("transfer", "transport"): "tcp"}})
     assert found.endswith(f"not an annotation that dpd reads; did you mean {ANNOTATION}?")
     assert said({"metadata.annotations": {"example.com/dpd-transfer": "tcp"}}) == []
+
+
+def test_a_volume_may_not_take_the_models_name(said: Said) -> None:
+    volumes = [{"name": "model-weights", "emptyDir": {}}]
+    assert said({"spec.kubernetes": {"volumes": volumes}}) == [
+        'spec.kubernetes.volumes[0].name: "model-weights" is the volume that modelSourceType s3 makes for the model; '
+        "use another name"
+    ]
+
+
+def test_the_models_volume_may_not_take_a_reserved_name(said: Said) -> None:
+    assert said({"spec.worker.modelVolumeMount.name": "shm"}) == [
+        'spec.worker.modelVolumeMount.name: "shm" is reserved for the endpoint\'s own volume; use another name'
+    ]
+
+
+def test_a_line_break_at_the_end_of_a_name_is_part_of_it(said: Said) -> None:
+    assert said({"metadata.name": "a\n"})[0].startswith(r'metadata.name: "a\n" cannot name a Service; ')
+    assert said({"metadata.namespace": "a\n"}) == [
+        r'metadata.namespace: "a\n" cannot name a namespace; use lower-case letters, digits and dashes'
+    ]
+
+
+def test_lists_that_are_too_long_or_empty_are_told_by_how_much(said: Said) -> None:
+    triggers: dict[str, Any] = {"cloudWatchTriggerList": [{}] * 102}
+    assert "spec.autoScalingSpec.cloudWatchTriggerList: has 102 items, 100 are allowed; drop 2 items" in said(
+        {"spec.autoScalingSpec": triggers}
+    )
+    capture = {"modelPod": {"enabled": True, "captureOptions": []}}
+    assert "spec.dataCapture.modelPod.captureOptions: is empty; fill it in, or remove it" in said(
+        {"spec.dataCapture": capture}
+    )

@@ -175,10 +175,6 @@ def _too_short(error: Finding, _as_written: str) -> tuple[str, str]:
     return f"has {len(error.value)}, at least {error.wanted} are needed", "add what is missing"
 
 
-def _unique(_error: Finding, _as_written: str) -> tuple[str, str]:
-    return "holds the same item twice", "keep one of them"
-
-
 def _other(error: Finding, as_written: str) -> tuple[str, str]:
     return f"{as_written} does not fit ({error.keyword})", _described(error)
 
@@ -190,13 +186,8 @@ _EXPLAINED: Mapping[str, Callable[[Finding, str], tuple[str, str]]] = {
     "pattern": _pattern,
     "minimum": _minimum,
     "maximum": _maximum,
-    "exclusiveMinimum": _minimum,
-    "exclusiveMaximum": _maximum,
     "minLength": _too_short,
     "minItems": _too_short,
-    "minProperties": _too_short,
     "maxLength": _too_long,
     "maxItems": _too_long,
-    "maxProperties": _too_long,
-    "uniqueItems": _unique,
 }
