@@ -12,6 +12,7 @@ from dpd_sim.core.pages import PageBuffer, pages_in
 from dpd_sim.core.request import Sampling, Sequence
 from dpd_sim.core.schedule import Plan, Scheduler
 from dpd_sim.core.timing import Timing
+from dpd_sim.http.tools import example
 from simulator.engines import FOX
 
 
@@ -377,3 +378,25 @@ def test_the_cpu_cache_drops_what_was_used_longest_ago() -> None:
     for key in ("a", "b", "a", "c"):
         cache.keep(key)
     assert ("a" in cache, "b" in cache, "c" in cache, len(cache)) == (True, False, True, 2)
+
+
+# Guided answers
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"enum": ["x", "y"]}, "x"),
+        ({"const": 3}, 3),
+        ({"type": "integer", "minimum": 7}, 7),
+        ({"type": "number"}, 1.5),
+        ({"type": "boolean"}, True),
+        ({"type": "null"}, None),
+        ({"type": "string", "minLength": 3}, "aaa"),
+        ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [1, 1]),
+        ({"type": "object", "properties": {"a": {}, "b": {}}, "required": ["b"]}, {"b": "a"}),
+        ({}, "a"),
+    ],
+)
+def test_a_schema_has_an_example(schema: dict[str, object], value: object) -> None:
+    assert example(schema) == value

@@ -4,7 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+import zmq
+import zmq.asyncio
 
+from dpd_sim.pd.sender import SenderRank
 from simulator.engines import (
     Pair,
     Ports,
@@ -19,6 +22,7 @@ from simulator.engines import (
     tagged,
     transfer_flag,
 )
+from support.ports import free_port
 
 
 async def test_a_transfer_moves_every_page_and_the_answer_is_that_of_one_engine() -> None:
@@ -378,3 +382,18 @@ async def test_a_load_that_fails_breaks_the_decoder_for_good_under_fail() -> Non
         ).status_code == 500
         assert (await p.receiver.post("/v1/chat/completions", chat(1))).status_code == 500
         assert await p.receiver.health() == 503
+
+
+async def test_a_router_that_reads_no_notices_stops_the_sender_after_a_thousand() -> None:
+    context = zmq.asyncio.Context()
+
+    async def pause(seconds: float) -> None:
+        raise AssertionError("nothing is sent")
+
+    sender = SenderRank(context, 0, f"tcp://127.0.0.1:{free_port()}", pause)
+    for turn in range(1000):
+        await asyncio.wait_for(sender.notify(str(turn)), 5)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(sender.notify("one more"), 0.2)
+    sender.close()
+    context.term()

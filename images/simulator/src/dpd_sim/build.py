@@ -19,6 +19,8 @@ from dpd_sim.pd.receiver import ReceiverRank
 from dpd_sim.settings import Settings, SettingsError
 
 STEP_LIMIT_ENV = "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"
+STEP_LIMIT_SECONDS = 300.0
+MIN_STEP_LIMIT_SECONDS = 10.0
 SIDE_HOST_ENV = "VLLM_NIXL_SIDE_CHANNEL_HOST"
 SIDE_PORT_ENV = "VLLM_NIXL_SIDE_CHANNEL_PORT"
 LEASE_ENV = "VLLM_NIXL_ABORT_REQUEST_TIMEOUT"
@@ -78,7 +80,10 @@ def _step_limit(settings: Settings) -> float | None:
     """Real seconds a step may take before the workers are given up; one rank alone has no such limit."""
     if settings.ranks == 1:
         return None
-    return float(settings.env.get(STEP_LIMIT_ENV, "300")) / settings.knobs.speed
+    given = settings.env.get(STEP_LIMIT_ENV)
+    if given is not None:
+        return float(given) / settings.knobs.speed
+    return max(MIN_STEP_LIMIT_SECONDS, STEP_LIMIT_SECONDS / settings.knobs.speed)
 
 
 def _nixl(facts: NixlFacts) -> NixlConnector:

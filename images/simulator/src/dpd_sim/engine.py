@@ -14,15 +14,11 @@ from dpd_sim.core.text import State
 from dpd_sim.core.timing import Timing
 from dpd_sim.log import Log
 from dpd_sim.metrics.stats import Stats
-from dpd_sim.pd.connector import Connector, LoadFailedError
+from dpd_sim.pd.connector import Connector
 
 
 class EngineDeadError(Exception):
     """The engine has died; every request fails with status 500 from now on."""
-
-
-class EngineGenerateError(Exception):
-    """This request failed; the engine goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class Stream:
     queue: asyncio.Queue[Step | Exception] = field(default_factory=asyncio.Queue)
 
     async def next(self) -> Step:
-        """Wait for the next step. Raises EngineDeadError or EngineGenerateError."""
+        """Wait for the next step. Raises EngineDeadError."""
         item = await self.queue.get()
         match item:
             case Step():
@@ -167,10 +163,7 @@ class Engine:
     async def _compute(self, plan: Plan) -> None:
         failed = [load.sequence for load in plan.loads][: self.faults.fail_loads]
         self.faults.fail_loads -= len(failed)
-        try:
-            await self.connector.load(plan.loads)
-        except LoadFailedError as error:
-            failed += error.sequences
+        await self.connector.load(plan.loads)
         if failed:
             self._failed(plan, failed)
         pieces = [(piece.new, piece.before) for piece in plan.prefills]

@@ -79,10 +79,6 @@ class BlockPool:
                 self._idle[digest] = None
         self._evict()
 
-    def forget(self) -> None:
-        """Drop every idle cached block."""
-        self._idle.clear()
-
     def _evict(self) -> None:
         while self._idle and len(self._idle) > self.free:
             self._idle.popitem(last=False)

@@ -5,8 +5,7 @@ an engine that read a page before it was written says something else.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 from dpd_sim.core import tokenizer
 
@@ -27,30 +26,40 @@ _QUIET = 32
 """Tokens of a turn before an end of sequence may come."""
 
 
-@dataclass(frozen=True, slots=True)
 class State:
-    """What the next token depends on: a rolling hash of the sequence, its last token, tokens since the turn began."""
+    """What the next token depends on: a hash of the sequence so far, its last token, tokens since the turn began."""
 
-    digest: int
-    last: int = tokenizer.BEGIN
-    since_turn: int = 0
+    __slots__ = ("_hash", "draw", "last", "since_turn")
+
+    def __init__(self, running: "hashlib.blake2b", last: int, since_turn: int):
+        self._hash = running
+        self.draw = int.from_bytes(running.digest(), "little")
+        self.last = last
+        self.since_turn = since_turn
 
     def after(self, token: int) -> "State":
         """Return the state one token later."""
-        since = 0 if 0 <= token < len(tokenizer.SPECIALS) else self.since_turn + 1
-        return State(_mix(self.digest, token), token, since)
+        running = self._hash.copy()
+        running.update(token.to_bytes(8, "little", signed=True))
+        return State(running, token, 0 if _special(token) else self.since_turn + 1)
 
     def garbled(self) -> "State":
         """Return the state of an engine whose KV is not that of its tokens."""
-        return replace(self, digest=_mix(self.digest, 0x6A5B))
+        running = self._hash.copy()
+        running.update(b"garbled")
+        return State(running, self.last, self.since_turn)
 
 
-def start(prompt: Iterable[int], seed: int) -> State:
+def start(prompt: Sequence[int], seed: int) -> State:
     """State after a prompt, for a sampling seed (0 when greedy)."""
-    state = State(_mix(0x9E3779B97F4A7C15, seed))
-    for token in prompt:
-        state = state.after(token)
-    return state
+    running = hashlib.blake2b(seed.to_bytes(16, "little", signed=True), digest_size=8)
+    running.update(b"".join(token.to_bytes(8, "little", signed=True) for token in prompt))
+    since = next((at for at, token in enumerate(reversed(prompt)) if _special(token)), len(prompt))
+    return State(running, prompt[-1] if prompt else tokenizer.BEGIN, since)
+
+
+def _special(token: int) -> bool:
+    return 0 <= token < len(tokenizer.SPECIALS)
 
 
 def next_token(state: State, answer_tokens: int, rank: int = 0) -> int:
@@ -58,7 +67,7 @@ def next_token(state: State, answer_tokens: int, rank: int = 0) -> int:
 
     An answer ends by itself after about `answer_tokens` tokens beyond the first few; 0 means never.
     """
-    draw = _mix(state.digest, 0xD1B5 + rank)
+    draw = _mix(state.draw, 0xD1B5 + rank)
     if rank == 0 and answer_tokens and state.since_turn > _QUIET and draw % answer_tokens == 0:
         return tokenizer.EOS
     if state.last < len(tokenizer.SPECIALS) or (state.since_turn <= 1 and state.last not in WORDS):
@@ -70,7 +79,7 @@ def next_token(state: State, answer_tokens: int, rank: int = 0) -> int:
 
 def logprob(state: State, rank: int) -> float:
     """A plausible log probability of the token of that rank, the same on every engine."""
-    return -round((_mix(state.digest, 77) % 1000) / 2000 + 1.5 * rank, 4) - 1e-4
+    return -round((_mix(state.draw, 77) % 1000) / 2000 + 1.5 * rank, 4) - 1e-4
 
 
 def _mix(value: int, extra: int) -> int:

@@ -7,6 +7,7 @@ is one token, longer words are split, punctuation stands alone, digits go by thr
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 PIECE_BYTES = 6
@@ -15,20 +16,14 @@ BEGIN, HEADER, HEADER_END, TURN, EOS, TOOL = range(len(SPECIALS))
 _PLAIN = 1 << 48
 _SPACED = 2 << 48
 
-_PIECES = re.compile(r"( ?)([^\W\d_]+)|( ?)([^\w\s]+|_+)|(\d{1,3})|(\n+|[^\S\n]+(?!\S)|\s)")
+_PIECES = re.compile(r" ?[^\W\d_]+| ?(?:[^\w\s]+|_+)|\d{1,3}|\n+|[^\S\n]+(?!\S)|\s")
 
 
 def encode(text: str) -> list[int]:
     """Token ids of plain text; special markers inside it are text like any other."""
     ids: list[int] = []
-    for match in _PIECES.finditer(text):
-        space_word, word, space_mark, mark, digits, blank = match.groups()
-        if word is not None:
-            ids.extend(_spell(word, spaced=bool(space_word)))
-        elif mark is not None:
-            ids.extend(_spell(mark, spaced=bool(space_mark)))
-        else:
-            ids.extend(_spell(digits or blank, spaced=False))
+    for piece_text in _PIECES.findall(text):
+        ids.extend(_spell(piece_text))
     return ids
 
 
@@ -84,12 +79,14 @@ def _header(role: str) -> list[int]:
     return [HEADER, name, HEADER_END, _NEWLINES]
 
 
-def _spell(text: str, spaced: bool) -> Iterable[int]:
-    raw = text.encode("utf-8", "surrogatepass")
-    mark = _SPACED if spaced else _PLAIN
-    for start, end in pairwise(_cuts(text, len(raw))):
-        yield mark + int.from_bytes(raw[start:end], "big")
-        mark = _PLAIN
+@lru_cache(maxsize=1 << 15)
+def _spell(text: str) -> tuple[int, ...]:
+    """Ids of one piece; remembered, for prose repeats itself."""
+    spaced = len(text) > 1 and text[0] == " " and not text.isspace()
+    body = text[1:] if spaced else text
+    raw = body.encode("utf-8", "surrogatepass")
+    ids = [int.from_bytes(raw[start:end], "big") for start, end in pairwise(_cuts(body, len(raw)))]
+    return ((_SPACED if spaced else _PLAIN) + ids[0], *(_PLAIN + i for i in ids[1:]))
 
 
 def _cuts(text: str, size: int) -> list[int]:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dpd_sim.core.request import Sequence
-from dpd_sim.engine import Engine, EngineDeadError, EngineGenerateError, Step, Stream
+from dpd_sim.engine import Engine, EngineDeadError, Step, Stream
 from dpd_sim.http import answer
 from dpd_sim.http.answer import Choice, Head
 from dpd_sim.http.ask import Ask
@@ -69,8 +69,6 @@ async def _collect(submitted: Submitted) -> None:
                 choice.take(await stream.next())
     except EngineDeadError as error:
         raise dead(error) from None
-    except EngineGenerateError as error:
-        raise ApiError(str(error), 500) from None
 
 
 async def _disconnected(request: Request) -> None:
@@ -100,8 +98,6 @@ async def _events(engine: Engine, head: Head, submitted: Submitted) -> AsyncIter
             yield _event(answer.closing(head, choices))
     except EngineDeadError as error:
         yield _event(dead(error).body())
-    except EngineGenerateError as error:
-        yield _event(ApiError(str(error), 500).body())
     finally:
         _abort(engine, submitted)
     yield DONE

@@ -59,10 +59,6 @@ class Registry:
             found = self._histograms[name][key] = Histogram(bounds, [0] * (len(bounds) + 1))
         found.observe(value)
 
-    def value(self, name: str, /, **labels: str) -> float:
-        """The present value of a counter or gauge; 0 before its first use."""
-        return self._values[name].get(tuple(labels.items()), 0)
-
     def render(self) -> str:
         """The exposition text."""
         lines: list[str] = []

@@ -7,22 +7,14 @@ from dpd_sim.core.request import Sequence
 from dpd_sim.core.schedule import Load, Plan
 
 
-class LoadFailedError(Exception):
-    """KV that was promised could not be loaded for these sequences."""
-
-    def __init__(self, sequences: list[Sequence]):
-        super().__init__(", ".join(sequence.request_id for sequence in sequences))
-        self.sequences = sequences
-
-
 class Connector(Protocol):
-    """The hooks of one engine step; any exception but LoadFailedError takes the engine down."""
+    """The hooks of one engine step; any exception takes the engine down."""
 
     def matched(self, sequence: Sequence, local: int) -> int | None:
         """Tokens beyond the `local` cached ones that can be brought for a waiting sequence; None: not known yet."""
 
     async def load(self, loads: list[Load]) -> None:
-        """Bring them, before the step's forward pass. Raises LoadFailedError."""
+        """Bring them, before the step's forward pass."""
 
     async def save(self, plan: Plan) -> None:
         """Keep or push what the step computed; the step ends when this returns."""
