@@ -1,7 +1,6 @@
 """worker.command: roles change and add arguments, so these must reach the engine and stand where roles find them."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from dpd.endpoint import Endpoint
 from dpd.problems import FieldPath, Problem, warning
@@ -14,7 +13,7 @@ _PASSED_ON = ("$@", "$*")
 def arguments_reach_the_engine(endpoint: Endpoint) -> Iterator[Problem]:
     """A shell script drops its arguments unless it passes them on."""
     command: list[str] = endpoint.part("worker").get("command") or []
-    is_script = bool(command) and PurePosixPath(command[0]).name in _SHELLS and "-c" in command
+    is_script = bool(command) and command[0].rpartition("/")[2] in _SHELLS and "-c" in command
     if endpoint.is_disaggregated and is_script and not any(each in text for text in command for each in _PASSED_ON):
         fact = "is a shell script that drops its arguments, so what pdSpec adds to them never reaches the engine"
         yield warning(_COMMAND, fact, 'end the script with: exec vllm serve "$@"')
