@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from simulator.engines import Pair, chat, pair, settled, tagged
+from simulator.engines import Pair, Sim, chat, pair, settled, tagged
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -23,7 +23,7 @@ async def test_after_any_mix_of_transfers_only_the_pages_of_abandoned_ones_are_l
 async def _one(p: Pair, sentences: int, number: int, chance: float) -> int:
     """One request's life; returns the pages it leaves on each rank."""
     body, tag = chat(sentences, salt=f"s{number}"), f"t{number}"
-    tokens = (await p.receiver.answer(body, "/tokenize"))["count"]
+    tokens = int((await p.receiver.answer(body, "/tokenize"))["count"])
     expected = await p.receiver.text(body)
     params = {"disagg_spec": p.spec(), **tagged(tag)}
     await p.sender.answer({**body, "max_tokens": 1, "kv_transfer_params": params})
@@ -41,6 +41,6 @@ async def _drain(p: Pair) -> None:
         await p.pull.recv()
 
 
-async def _idle(engine: object) -> bool:
-    state = await engine.state()  # type: ignore[attr-defined]
+async def _idle(engine: Sim) -> bool:
+    state = await engine.state()
     return bool(state["running"] == state["waiting"] == 0 and state["blocks_free"] == state["blocks_total"])
