@@ -1,4 +1,8 @@
-"""Real engines for a session. They take minutes, so `make e2e-engines` runs them and `pytest` alone does not."""
+"""The same assertions about simulated and real engines, each started from the rendered pods.
+
+Real engines take minutes: with DPD_ENGINES=1 (`make e2e-engines`) they run too, without it only the simulated ones do.
+So a simulator that behaves as no engine does fails here, and so does a test that no engine can pass.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,42 +10,33 @@ from pathlib import Path
 
 import pytest
 
-from engines.harness.build import Environment, build
-from engines.harness.endpoint import Endpoint
+from engines.harness.build import build
+from engines.harness.endpoint import Endpoint, real, simulated
 from engines.harness.stacks import Stacks
 from support.paths import TOOLS
 
-WANTED = os.environ.get("DPD_ENGINES") == "1"
 HERE = Path(__file__).parent
-collect_ignore_glob = [] if WANTED else ["test_*.py"]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "engines: runs vLLM, LMCache and NIXL; `make e2e-engines`")
+KINDS = ["simulated", "real"] if os.environ.get("DPD_ENGINES") == "1" else ["simulated"]
 
 
 def pytest_report_header() -> str:
-    return f"tests/engines: {'on' if WANTED else 'off; DPD_ENGINES=1 (make e2e-engines) runs them'}"
+    return f"tests/engines: {', '.join(KINDS)} engines (DPD_ENGINES=1 adds the real ones)"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == HERE:
-            item.add_marker(pytest.mark.engines)
+            item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(900))
 
 
-@pytest.fixture(scope="session")
-def environment() -> Iterator[Environment]:
+@pytest.fixture(scope="session", params=KINDS)
+def stacks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
-        yield build()
-
-
-@pytest.fixture(scope="session")
-def stacks(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
-    with Stacks(environment, tmp_path_factory.mktemp("engines")) as made:
-        yield made
+        runtime = real(build()) if request.param == "real" else simulated()
+        with Stacks(runtime, tmp_path_factory.mktemp(request.param)) as made:
+            yield made
 
 
 @pytest.fixture

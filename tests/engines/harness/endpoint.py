@@ -82,15 +82,22 @@ def with_router(planned: Plan, section: str, settings: Mapping[str, Any]) -> Pla
     return Plan((*planned.processes[:-1], replace(router, files=files)))
 
 
-def prepare(
-    environment: Environment, endpoint: Document, folder: Path, replicas: Mapping[str, int] | None = None
-) -> Plan:
-    """Render an endpoint and plan its processes, with real engines in place of the worker's image."""
+def real(environment: Environment) -> Runtime:
+    """vLLM, LMCache and NIXL from the environment, with the tiny model where the pods mount theirs."""
+    mount = document()["spec"]["worker"]["modelVolumeMount"]["mountPath"]
+    return Runtime(environment.serve, {mount: environment.model})
+
+
+def simulated() -> Runtime:
+    """The simulator with the tiny model's shape, so that a page of its buffer weighs as much."""
+    return Runtime(environment={"DPD_SIM_MODEL": "tiny", "DPD_SIM_SHAPE_HEAD_DIM": "64"})
+
+
+def prepare(runtime: Runtime, endpoint: Document, folder: Path) -> Plan:
+    """Render an endpoint and plan its processes."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "endpoint.yaml"
     manifest.write_text(yaml.safe_dump(endpoint))
-    mount = endpoint["spec"]["worker"]["modelVolumeMount"]["mountPath"]
-    runtime = Runtime(environment.serve, {mount: environment.model}, replicas or {})
     return plan.make(render(str(manifest), folder), folder, free_ports, {}, runtime)
 
 

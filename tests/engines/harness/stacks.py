@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engines.harness.build import Environment
+from dpd_local.plan import Runtime
 from engines.harness.endpoint import (
     Document,
     Endpoint,
@@ -29,8 +29,8 @@ SMALL_PAGES = 24
 class Stacks:
     """Starts endpoints when they are first asked for and ends them with the session."""
 
-    def __init__(self, environment: Environment, folder: Path) -> None:
-        self._environment = environment
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self._runtime = runtime
         self._folder = folder
         self._reference: Endpoint | None = None
         self._current: tuple[str, Endpoint] | None = None
@@ -50,7 +50,7 @@ class Stacks:
         """The colocated engine; it stays for the whole session."""
         if self._reference is None:
             folder = self._folder / "colocated"
-            planned = prepare(self._environment, colocated(document()), folder)
+            planned = prepare(self._runtime, colocated(document()), folder)
             self._reference = self._all.enter_context(serving(planned, folder))
         return self._reference
 
@@ -70,7 +70,7 @@ class Stacks:
             self._changing.close()
             self._current = None
             folder = self._folder / name
-            planned = prepare(self._environment, make(), folder)
+            planned = prepare(self._runtime, make(), folder)
             if transfer:
                 planned = with_router(planned, "transfer", transfer)
             self._current = name, self._changing.enter_context(serving(planned, folder))

@@ -72,11 +72,13 @@ class Runtime:
     """What stands in for the worker's image and for more than one pod of it.
 
     `command` comes before the container's arguments, `folders` maps mount paths of volumes that are not rendered (the
-    model) to local folders, `replicas` gives the engines of a role where one is not enough.
+    model) to local folders, `environment` is added to the pod's own, `replicas` gives the engines of a role where one
+    is not enough.
     """
 
     command: tuple[str, ...] = (sys.executable, "-m", "dpd_sim")
     folders: Mapping[str, Path] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -119,11 +121,12 @@ def _engine(site: _Site, role: str, deployment: Object, name: str) -> _Engine:
             init, alloc = _json_list(settings.get("pd_peer_init_port")), _json_list(settings.get("pd_peer_alloc_port"))
             receiver = Receiver(site.ports(len(init)), site.ports(len(alloc)))
             files[path] = yaml.safe_dump(_local_lmcache(settings, receiver, site.notify), sort_keys=False)
+    moved = {variable: images.local(mounted.local(value)) for variable, value in variables.items()}
     process = Process(
         name=name,
         role=role,
         command=(*site.runtime.command, *args),
-        environment={variable: images.local(mounted.local(value)) for variable, value in variables.items()},
+        environment={**moved, **site.runtime.environment},
         folders=tuple(mounted.folders.values()),
         files=files,
         port=port,
