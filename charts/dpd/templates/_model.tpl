@@ -2,8 +2,9 @@
 
 {{/*
 Words that the source puts over the arguments. Takes {root, args} → JSON list. The engine downloads from Hugging Face by
-itself, so a manifest that names no model, or the folder where there will be none, gets the model's id; clients go on
-asking for what the manifest named. A model of the user's own choice stays.
+itself, so a manifest that names no model, or the folder where there will be none, gets the model's id; prefetched, it
+lies in that folder, and the id is what would be downloaded twice. Clients go on asking for what the manifest named, or
+else for the id. A model of the user's own choice stays.
 */}}
 {{- define "dpd.model.args" -}}
 {{- $model := .root.Values.modelSourceConfig.huggingFaceModel -}}
@@ -14,24 +15,30 @@ asking for what the manifest named. A model of the user's own choice stays.
   {{- $positional := without $leading "serve" | last | default "" -}}
   {{- $given := include "dpd.args.value" (dict "args" .args "key" "model") | default $positional -}}
   {{- $path := include "dpd.model.path" .root -}}
+  {{- $fetched := .root.Values.modelSourceConfig.prefetchEnabled | default false -}}
+  {{- $right := ternary $path $model.modelId $fetched -}}
+  {{- $wrong := ternary $model.modelId $path $fetched -}}
+  {{- $served := "" -}}
   {{- if not $given -}}
-    {{- $over = list "--model" $model.modelId -}}
-  {{- else if eq $given $path -}}
-    {{- $over = ternary (append (initial $leading) $model.modelId) (list "--model" $model.modelId) (eq $positional $path) -}}
-    {{- if not (include "dpd.args.has" (dict "args" .args "key" "served-model-name")) }}{{ $over = concat $over (list "--served-model-name" $path) }}{{ end -}}
+    {{- $over = list "--model" $right -}}
+    {{- $served = ternary $model.modelId "" $fetched -}}
+  {{- else if eq $given $wrong -}}
+    {{- $over = ternary (append (initial $leading) $right) (list "--model" $right) (eq $positional $wrong) -}}
+    {{- $served = $wrong -}}
   {{- end -}}
-  {{- if and $model.commitSHA (has $given (list "" $path $model.modelId)) (not (include "dpd.args.has" (dict "args" .args "key" "revision"))) -}}
+  {{- if and $served (not (include "dpd.args.has" (dict "args" .args "key" "served-model-name"))) }}{{ $over = concat $over (list "--served-model-name" $served) }}{{ end -}}
+  {{- if and $model.commitSHA (not $fetched) (has $given (list "" $path $model.modelId)) (not (include "dpd.args.has" (dict "args" .args "key" "revision"))) -}}
     {{- $over = concat $over (list "--revision" $model.commitSHA) -}}
   {{- end -}}
 {{- end -}}
 {{ toJson $over }}
 {{- end }}
 
-{{/* JSON list of [name, value or valueFrom]. */}}
+{{/* JSON list of [name, value or valueFrom]. A model that is fetched before leaves the engine nothing to ask the hub for. */}}
 {{- define "dpd.model.env" -}}
 {{- $source := .Values.modelSourceConfig -}}
 {{- $pairs := list -}}
-{{- if eq $source.modelSourceType "huggingface" -}}
+{{- if and (eq $source.modelSourceType "huggingface") (not $source.prefetchEnabled) -}}
   {{- $pairs = append $pairs (list "HF_HUB_CACHE" (include "dpd.model.path" .)) -}}
   {{- with ($source.huggingFaceModel | default dict).tokenSecretRef -}}
     {{- $pairs = append $pairs (list "HF_TOKEN" (dict "secretKeyRef" .)) -}}
@@ -47,22 +54,34 @@ asking for what the manifest named. A model of the user's own choice stays.
 {{/* The pod's volume of the model; kubernetesVolume names one of kubernetes.volumes, so there is nothing to add. */}}
 {{- define "dpd.model.podVolume" -}}
 {{- $type := .Values.modelSourceConfig.modelSourceType -}}
-{{- if has $type (list "s3" "fsx") -}}
+{{- if and (has $type (list "s3" "fsx")) (not (include "dpd.prefetch.api" .)) -}}
 - name: {{ .Values.worker.modelVolumeMount.name }}
   persistentVolumeClaim:
     claimName: {{ include "dpd.model.claim" . }}
     readOnly: true
-{{- else if eq $type "huggingface" -}}
+{{- else if and (eq $type "huggingface") (not .Values.modelSourceConfig.prefetchEnabled) -}}
 - name: {{ .Values.worker.modelVolumeMount.name }}
   emptyDir: {}
 {{- end }}
 {{- end }}
 
-{{/* S3 mounts the model's own prefix; a file system or a user's volume is mounted whole, so the location is a sub-path. */}}
+{{/* Where the engine finds the model: the copy, or the source itself. */}}
 {{- define "dpd.model.mount" -}}
-{{- $source := .Values.modelSourceConfig -}}
-- name: {{ .Values.worker.modelVolumeMount.name }}
-  mountPath: {{ include "dpd.model.path" . | quote }}
+{{- if .Values.modelSourceConfig.prefetchEnabled -}}
+- {name: {{ include "dpd.prefetch.volume" . }}, mountPath: {{ include "dpd.model.path" . | quote }}, readOnly: true}
+{{- else -}}
+{{ include "dpd.model.sourceMount" (dict "root" . "path" (include "dpd.model.path" .)) }}
+{{- end }}
+{{- end }}
+
+{{/*
+S3 mounts the model's own prefix; a file system or a user's volume is mounted whole, so the location is a sub-path.
+Takes {root, path}.
+*/}}
+{{- define "dpd.model.sourceMount" -}}
+{{- $source := .root.Values.modelSourceConfig -}}
+- name: {{ .root.Values.worker.modelVolumeMount.name }}
+  mountPath: {{ .path | quote }}
   {{- if ne $source.modelSourceType "huggingface" }}
   readOnly: true
   {{- end }}

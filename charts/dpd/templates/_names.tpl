@@ -47,6 +47,10 @@
 {{ include "dpd.namespace" . }}-{{ include "dpd.model.claim" . }}
 {{- end }}
 
+{{- define "dpd.model.scripts" -}}
+{{ include "dpd.name" . }}-model-fetcher
+{{- end }}
+
 {{/* One role's workload (Deployment, container, Service) and its LMCache ConfigMap. Takes {root, role}. */}}
 {{- define "dpd.workload.name" -}}
 {{ if ne .role "worker" }}{{ .role }}-{{ end }}{{ include "dpd.name" .root }}

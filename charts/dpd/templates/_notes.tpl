@@ -10,7 +10,6 @@ intelligentRoutingSpec.autoScalingSpec: no autoscaler of the router
 kvCacheSpec.cacheConfigFile: lmcache.yaml is written from the other keys
 kvCacheSpec.enableL2Cache: no second cache tier
 modelCacheConfig: no cache of weights on nodes
-modelSourceConfig.prefetchEnabled: the model is read where it lies
 pdSpec.autoScalingSpec: no autoscaler
 pdSpec.topologySpec.placementGroup: nodes carry no label that says their placement group
 tags: no AWS resource is made that could carry them

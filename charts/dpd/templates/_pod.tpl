@@ -62,10 +62,7 @@ terminationGracePeriodSeconds: {{ int .root.Values.terminationGracePeriodSeconds
 securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- include "dpd.scheduling" . }}
-{{- with $kubernetes.initContainers }}
-initContainers:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "dpd.pod.initContainers" . }}
 containers:
   - {{- include "dpd.container.worker" . | nindent 4 }}
   - {{- include "dpd.container.proxy" . | nindent 4 }}

@@ -7,12 +7,16 @@
 - engine-metrics
 - lmcache-config
 - proxy-config
+- model-weights-copy
+- parallel-copy-configmap
+- gated-model-downloader-configmap
 - proxy-tmp
 - collector-config
 {{- end }}
 
 {{- define "dpd.volumes" -}}
 {{ include "dpd.model.podVolume" .root }}
+{{- include "dpd.prefetch.volumes" . }}
 - name: shm
   emptyDir: {medium: Memory, sizeLimit: {{ .root.Values.shm.sizeLimit }}}
 - name: tmp
