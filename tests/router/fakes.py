@@ -10,8 +10,9 @@ from dpd_router.delivery import Delivery
 from dpd_router.drains import Drains
 from dpd_router.handover import Handover
 from dpd_router.path import Path
-from dpd_router.pool import Address, Pool, Role
-from dpd_router.strategies import strategy_named
+from dpd_router.pool import Address, Pool, Role, Worker
+from dpd_router.stages.observe import Record
+from dpd_router.strategies import Strategy, strategy_named
 from dpd_router.types import Ask, End, Outcome, Policy, Reply
 
 OK = Reply(200, [(b"content-type", b"application/json")], b'{"choices":[]}')
@@ -136,10 +137,12 @@ def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **polic
     for worker in pool.all():
         pool.mark_up(worker)
     settings = Policy(4096, "/v1/chat/completions", **{"room_seconds": 0.05, **policy})
-    legs, notices, background, lines, records = Legs(plan or {}), Notices(), Background(), [], []
+    legs, notices, background = Legs(plan or {}), Notices(), Background()
+    lines: list[str] = []
+    records: list[Record] = []
     ids, ticks = itertools.count(1), itertools.count()
     drains = Drains(pool, legs, background)
-    robin = strategy_named("roundrobin")
+    robin: Strategy[Worker] = strategy_named("roundrobin")
     handover = Handover(
         settings,
         pool,

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from dpd_router.config.load import from_document
 from dpd_router.logs import Log
@@ -61,7 +62,8 @@ class Engine:
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        self.server.close()
+        if self.server is not None:
+            self.server.close()
         for task in list(self.tasks):
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -139,7 +141,7 @@ class Up:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def post(self, body, path="/v1/chat/completions", headers=b"", version=b"1.1") -> bytes:
+    async def post(self, body, path: str = "/v1/chat/completions", headers: bytes = b"", version: bytes = b"1.1"):
         """Post one request on a connection of its own and return the whole response."""
         return await self.raw(request(body, path, headers + b"connection: close\r\n", version))
 
@@ -150,7 +152,7 @@ class Up:
                 await asyncio.sleep(0.005)
 
 
-def request(body, path="/v1/chat/completions", headers=b"", version=b"1.1") -> bytes:
+def request(body, path: str = "/v1/chat/completions", headers: bytes = b"", version: bytes = b"1.1") -> bytes:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     start = b"POST %b HTTP/%b\r\nhost: r\r\n" % (path.encode(), version)
     return start + headers + b"content-length: %d\r\n\r\n%b" % (len(raw), raw)
@@ -178,7 +180,7 @@ async def router(prefill=(), decode=(), worker=(), **sections) -> AsyncIterator[
     """Run a router over engines that listen on loopback; returns when the healthy ones are known to be."""
     notify = free_ports(1)[0]
     pools = {"prefill": prefill, "decode": decode, "worker": worker}
-    document = {
+    document: dict[str, dict[str, Any]] = {
         "listen": {"host": "127.0.0.1", "port": 0},
         "endpoint": {"name": "e", "invocationPath": "/v1/chat/completions"},
         "routing": {"threshold": 4096, "strategy": "roundrobin"},

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from support.ports import free_ports
 
 PAGE = 256 * 256  # bytes of a page of the tiny model
+STARTED = "vllm:prompt_tokens_total"
 TINY = {
     "PYTHONHASHSEED": "0",
     "DPD_SIM_MODEL": "tiny",
@@ -38,10 +40,9 @@ class Sim:
     arguments: list[str]
     log: Path
     process: subprocess.Popen | None = None
-    env: dict = field(default_factory=dict)
 
     def start(self) -> None:
-        env = {**os.environ, **TINY, **self.env}
+        env = {**os.environ, **TINY}
         if self.config:
             env["LMCACHE_CONFIG_FILE"] = str(self.config)
         command = [sys.executable, "-m", "dpd_sim", "--model", "m", "--host", "127.0.0.1", "--port", str(self.port)]
@@ -55,13 +56,15 @@ class Sim:
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"{self.url}/health").status_code == 200:
                     return
+            assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     @property
     def url(self) -> str:
@@ -74,8 +77,9 @@ class Sim:
     def post(self, path: str, body: dict) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", json=body, timeout=30)
 
-    def state(self) -> dict:
-        return httpx.get(f"{self.url}/sim/state").json()
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = httpx.get(f"{self.url}/sim/state").json()
+        return state
 
     def used(self) -> int:
         return sum(rank["used"] for rank in self.state()["pages"])
@@ -84,9 +88,6 @@ class Sim:
         """Generation requests it has been given so far."""
         text = httpx.get(f"{self.url}/metrics").text
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(STARTED))
-
-
-STARTED = "vllm:prompt_tokens_total"
 
 
 @dataclass
@@ -106,7 +107,7 @@ class Ports:
         }
 
 
-def make(folder: Path, role: str, port: int, ports: Ports, pages: int = 256, **env: str) -> Sim:
+def make(folder: Path, role: str, port: int, ports: Ports, pages: int = 256) -> Sim:
     """Prepare an engine of a role; `start` runs it."""
     name, extra = ROLES[role]
     ends = (
@@ -136,16 +137,16 @@ def make(folder: Path, role: str, port: int, ports: Ports, pages: int = 256, **e
     arguments += ["--kv-transfer-config", json.dumps(connector)]
     if role == "receiver":
         arguments.append("--no-enable-prefix-caching")
-    return Sim(port, config, arguments, folder / f"{role}-{port}.log", env=env)
+    return Sim(port, config, arguments, folder / f"{role}-{port}.log")
 
 
 @contextlib.contextmanager
-def pair(folder: Path, ranks: int = 2, senders: int = 1, **env: str) -> Iterator[tuple[list[Sim], Sim, Ports]]:
+def pair(folder: Path, ranks: int = 2, senders: int = 1) -> Iterator[tuple[list[Sim], Sim, Ports]]:
     """Run `senders` prefillers and a decoder; ends them, however the test ends."""
     notify, receiver_port, *rest = free_ports(2 + 2 * ranks + senders)
     ports = Ports(notify, rest[:ranks], rest[ranks : 2 * ranks])
-    prefillers = [make(folder, "sender", port, ports, **env) for port in rest[2 * ranks :]]
-    decoder = make(folder, "receiver", receiver_port, ports, **env)
+    prefillers = [make(folder, "sender", port, ports) for port in rest[2 * ranks :]]
+    decoder = make(folder, "receiver", receiver_port, ports)
     try:
         for each in (*prefillers, decoder):
             each.start()
@@ -154,5 +155,4 @@ def pair(folder: Path, ranks: int = 2, senders: int = 1, **env: str) -> Iterator
         yield prefillers, decoder, ports
     finally:
         for each in (*prefillers, decoder):
-            if each.process is not None:
-                each.kill()
+            each.kill()

@@ -2,6 +2,7 @@ import asyncio
 import dataclasses
 import io
 import json
+from typing import Any
 
 import pytest
 
@@ -110,8 +111,9 @@ class Broken:
 
 async def test_a_mistake_of_the_routers_own_costs_one_request_and_is_logged():
     async with engine() as decoder, router(decode=[decoder]) as up:
-        lines = []
-        app = dataclasses.replace(up.router.app, path=Broken(), tell_error=lines.append)
+        lines: list[str] = []
+        broken: Any = Broken()
+        app = dataclasses.replace(up.router.app, path=broken, tell_error=lines.append)
         outlet = Outlet()
         ask = Ask("POST", "/v1/completions", "", [], b"{}", "r1")
         await app.serve(Exchange(Incoming(ask, False, True), outlet))

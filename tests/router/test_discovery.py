@@ -14,7 +14,8 @@ def discovery(monkeypatch, names, *targets):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in names[host]]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    pool, lines = Pool("n"), []
+    pool = Pool("n")
+    lines: list[str] = []
     return pool, Discovery(pool, targets, 1, lines.append), lines
 
 

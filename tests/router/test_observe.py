@@ -16,7 +16,7 @@ PREFILL = (Step.PREFILL_SENT, 1.0, {"worker": "p:1", "strategy": "s", "receiver"
 PREFILLED = (Step.PREFILL_ENDED, 3.0, {"worker": "p:1", "status": 200, "seconds": 2.0})
 MOVED = (Step.TRANSFERRED, 3.5, {"confirmed": True})
 DECODE = (Step.DECODE_SENT, 4.0, {"worker": "d:1", "tag": "t"})
-FIRST = (Step.FIRST_BYTE, 5.0, {})
+FIRST: tuple[Step, float, dict[str, object]] = (Step.FIRST_BYTE, 5.0, {})
 
 
 def ended(at, end=End.COMPLETE, status=200):
@@ -62,7 +62,7 @@ def test_a_request_that_was_never_decided_has_no_route():
     assert (record.route, record.reason, record.ttft) == (Route.NONE, Reason.INVALID, None)
 
 
-@pytest.mark.parametrize("step", [Step.ACCEPTED, Step.FIRST_BYTE, Step.ENDED, Step.PAGES_REFUSED])
+@pytest.mark.parametrize("step", [Step.ACCEPTED, Step.FIRST_BYTE, Step.ENDED])
 def test_events_that_only_count_at_the_end_are_not_told(step):
     assert narrate(Event(step, 0.0, {})) is None
 

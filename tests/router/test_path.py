@@ -262,6 +262,21 @@ async def test_a_decode_that_ends_before_it_read_its_pages_is_followed_by_a_drai
     assert w.quiet()
 
 
+async def test_a_stream_that_breaks_after_its_first_byte_is_not_drained():
+    w = world(capacity=100)
+
+    async def breaks(client, first):
+        client.status = 200
+        first(200)
+        raise LegDiedError("cut")
+
+    w.legs.plan["d0:8081"] = [breaks]
+    await w.ask(LONG_ASK)
+    assert w.record.end is End.UPSTREAM_DIED
+    assert len(w.legs.sent_to("d0:8081")) == 1
+    assert w.quiet()
+
+
 async def test_a_direct_request_that_fails_has_nothing_to_drain():
     w = world(plan={"d0:8081": [Reply(400, [], b"")]})
     await w.ask(SHORT_ASK)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from dpd_router.strategies import NAMES, leastload, strategy_named
+from dpd_router.strategies import NAMES, Strategy, leastload, strategy_named
 from dpd_router.strategies.prefixaware import leading_blocks, prefixaware
 from dpd_router.strategies.roundrobin import roundrobin
 
@@ -85,5 +85,6 @@ def test_leastload_takes_the_idle_one_and_among_equals_the_one_unused_the_longes
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_strategy_orders_all_candidates_and_takes_none(name):
-    assert sorted(each.name for each in strategy_named(name)("x", FOUR)) == [each.name for each in FOUR]
-    assert strategy_named(name)("x", []) == []
+    strategy: Strategy[Seen] = strategy_named(name)
+    assert sorted(each.name for each in strategy("x", FOUR)) == [each.name for each in FOUR]
+    assert strategy("x", []) == []

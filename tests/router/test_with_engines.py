@@ -35,7 +35,7 @@ async def ask(up, body, path="/v1/chat/completions"):
         return await client.post(f"http://127.0.0.1:{up.port}{path}", json=body)
 
 
-def said(response) -> str:
+def said(response):
     assert response.status_code == 200, response.text
     return response.json()["choices"][0]["message"]["content"]
 

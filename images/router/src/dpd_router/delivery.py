@@ -40,9 +40,13 @@ class Delivery(Generic[C]):
             return await self._elsewhere(request, worker, client, trace)
 
     async def _relay(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
+        read = False
+
         def first(status: int) -> None:
+            nonlocal read
             trace.add(Step.FIRST_BYTE)
             if status == OK:
+                read = True
                 handoff.free()
 
         trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
@@ -55,7 +59,7 @@ class Delivery(Generic[C]):
         except ConnectFailedError:
             self.pool.mark_down(worker)
             raise
-        if handoff.params is not None and outcome.status != OK:
+        if handoff.params is not None and not read and outcome.status != OK:
             # Refused or cut off before the pages were read: another leg has to read them.
             self.drains.later(request, handoff.params, worker, handoff.free)
         else:

@@ -58,7 +58,6 @@ class Step(StrEnum):
 
     ACCEPTED = "accepted"
     DECIDED = "decided"
-    PAGES_REFUSED = "pages_refused"
     PREFILL_SENT = "prefill_sent"
     PREFILL_ENDED = "prefill_ended"
     TRANSFERRED = "transferred"
