@@ -14,7 +14,13 @@ MAX_FILE_LINES = 300
 MAX_TEMPLATE_LINES = 150
 SOURCES = sorted(
     path
-    for pattern in ("renderer/src/**/*.py", "images/**/*.py", "tools/**/*.py", "schemas/**/*.py")
+    for pattern in (
+        "renderer/src/**/*.py",
+        "images/**/*.py",
+        "tools/**/*.py",
+        "schemas/**/*.py",
+        "charts/*/files/**/*.py",
+    )
     for path in ROOT.glob(pattern)
 )
 TEMPLATES = sorted(path for path in ROOT.glob("charts/*/templates/**/*") if path.is_file())
