@@ -30,6 +30,9 @@ def chat(*contents):
         ({"prompt": ["abcd", "abcdefgh"]}, 3),
         ({"prompt": [[1, 2, 3], [4]]}, 4),
         ({"prompt": []}, 0),
+        ({"prompt": [[["abcd"]]]}, 0),
+        ({"prompt": [None, "abcd"]}, 0),
+        ({"prompt": ["abcd", None]}, 1),
         ({"prompt": None}, 0),
         ({"prompt": 7}, 0),
         ({"input": "abcdefgh"}, 0),
@@ -38,6 +41,13 @@ def chat(*contents):
 )
 def test_four_characters_make_a_token_rounded_down(body, tokens):
     assert estimate(body).tokens == tokens
+
+
+def test_a_prompt_nested_without_end_is_no_prompt_and_no_harm():
+    prompt: list[object] = []
+    for _ in range(900):
+        prompt = [prompt]
+    assert estimate({"prompt": prompt}).tokens == 0
 
 
 def test_the_lead_is_the_prompts_beginning_and_no_more():

@@ -348,6 +348,14 @@ async def test_every_kind_of_request_gets_one_access_line():
     assert len([line for line in w.lines if line.startswith("access ")]) == 4
 
 
+async def test_a_mistake_in_the_prefill_leg_keeps_no_room_in_the_decoder():
+    w = world(capacity=100, plan={"p0:8081": [ZeroDivisionError("ours")]})
+    with pytest.raises(ZeroDivisionError):
+        await w.ask(LONG_ASK)
+    assert w.worker("d0:8081").ledger.used == 0
+    assert w.worker("d0:8081").in_flight == 0
+
+
 async def test_a_client_that_leaves_while_it_waits_for_room_takes_none():
     w = world(capacity=25, room_seconds=5)
     ledger = w.worker("d0:8081").ledger

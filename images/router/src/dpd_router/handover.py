@@ -92,7 +92,11 @@ class Handover:
                 free()
                 return Handoff()
             attempt = _Attempt(request, prefiller, decoder, self.new_id(), self.pool.tag(prefiller), free)
-            handoff = await self._try(attempt, number, trace)
+            try:
+                handoff = await self._try(attempt, number, trace)
+            except Exception:
+                free()  # a mistake of ours must not cost the decoder's room as well
+                raise
             if handoff.failed is None:
                 return handoff
         trace.add(Step.FELL_BACK, reason=handoff.failed)

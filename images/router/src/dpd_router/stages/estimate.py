@@ -34,11 +34,20 @@ def _of_prompt(prompt: Any) -> Prompt:
             return _of_text(prompt)
         case [int(), *_]:
             return Prompt(len(prompt), ",".join(map(str, prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN])))
-        case list():
-            parts = [_of_prompt(each) for each in prompt]
+        case [str() | list(), *_]:
+            # One level of several prompts and no deeper: what is nested further is no prompt.
+            parts = [_of_prompt(each) for each in prompt if _is_prompt(each)]
             return Prompt(sum(part.tokens for part in parts), parts[0].lead if parts else "")
         case _:
             return Prompt(0, "")
+
+
+def _is_prompt(value: Any) -> bool:
+    match value:
+        case str() | [int(), *_]:
+            return True
+        case _:
+            return False
 
 
 def _contents(messages: list[Any]) -> Iterator[str]:
