@@ -26,6 +26,9 @@ from dpd_router.config.load import from_document
 from schemagen.kubeconform import kubeconform_files
 from support.paths import TOOLS
 
+# Kinds of other projects: Kubernetes' own schemas know nothing of them.
+PLATFORM_KINDS = ("ScaledObject", "TriggerAuthentication")
+
 SHAPES = pytest.mark.parametrize("values", shapes(), ids=shape_name)
 
 
@@ -52,8 +55,9 @@ def kube_schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kubeconform(schemas: Path, manifests: Path) -> subprocess.CompletedProcess[str]:
     location = f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
-    command = [str(TOOLS / "kubeconform"), "-strict", "-summary", "-schema-location", location, str(manifests)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    skipped = ",".join(PLATFORM_KINDS)
+    command = [TOOLS / "kubeconform", "-strict", "-summary", "-skip", skipped, "-schema-location", location, manifests]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
 def test_kubernetes_own_schemas_accept_every_manifest(kube_schemas: Path, tmp_path: Path) -> None:
@@ -62,7 +66,8 @@ def test_kubernetes_own_schemas_accept_every_manifest(kube_schemas: Path, tmp_pa
     done = kubeconform(kube_schemas, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(shapes())} files - Valid: " in done.stdout
-    assert "Invalid: 0, Errors: 0, Skipped: 0" in done.stdout
+    platform = [each for values in shapes() for each in rendered(values) if each["kind"] in PLATFORM_KINDS]
+    assert f"Invalid: 0, Errors: 0, Skipped: {len(platform)}" in done.stdout
 
 
 def test_kubernetes_own_schemas_refuse_a_misspelt_field(kube_schemas: Path, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ pytestmark = pytest.mark.slow
 
 RESOURCES = {"limits": {"memory": "300Mi"}}
 SCALING = {"minReplicaCount": 2, "maxReplicaCount": 3}
+WORKSPACE = "https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-1"
+TRIGGER = {"serverAddress": WORKSPACE, "query": "up", "targetValue": 3}
 
 # A value for each field, neither its default nor what the base says. Whether it must show is for the ledger to say.
 FIELDS: dict[str, Any] = {
     "endpointName": "other",
     "InitialReplicaCount": 3,
-    "autoScalingSpec": SCALING,
-    "intelligentRoutingSpec.autoScalingSpec": SCALING,
-    "pdSpec.autoScalingSpec": {"prefillAutoScaling": SCALING},
+    "pdSpec.autoScalingSpec": {"prefillAutoScaling": {**SCALING, "prometheusTrigger": TRIGGER}},
     "pdSpec.topologySpec.placementGroup": "group",
     "modelSourceConfig.prefetchEnabled": True,
     "kvCacheSpec.enableL2Cache": True,
@@ -77,7 +77,7 @@ REFUSED = {"intelligentRoutingSpec.routingStrategy": "kvaware", "worker.modelInv
 ELSEWHERE = {
     "instanceTypes", "nodeAffinity", "replicas", "modelSourceConfig.fsxStorage", "modelSourceConfig.huggingFaceModel",
     "intelligentRoutingSpec.enabled", "worker.resources", "worker.modelInvocationPort", "worker.modelVolumeMount",
-    "pdSpec.topologySpec",
+    "pdSpec.topologySpec", "autoScalingSpec", "intelligentRoutingSpec.autoScalingSpec",
 }  # fmt: skip
 
 

@@ -86,6 +86,7 @@ inference.sagemaker.aws.amazon.com/dpd-role: {{ .component }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | quote }}
+{{ include "dpd.tags.labels" . }}
 {{- end }}
 
 {{/* repository:tag, or repository@digest when one is given. Takes {image, tag}. */}}

@@ -2,17 +2,12 @@
 
 {{/* Keys of the contract that are valid and that this chart draws nothing for, with what is missing. */}}
 {{- define "dpd.notDrawn.rows" -}}
-autoScalingSpec: no autoscaler
 dataCapture: no request or answer is recorded
 dnsConfig: no DNS record
 endpointName: no SageMaker endpoint is registered
-intelligentRoutingSpec.autoScalingSpec: no autoscaler of the router
 kvCacheSpec.cacheConfigFile: lmcache.yaml is written from the other keys
 kvCacheSpec.enableL2Cache: no second cache tier
 modelCacheConfig: no cache of weights on nodes
-pdSpec.autoScalingSpec: no autoscaler
-pdSpec.topologySpec.placementGroup: nodes carry no label that says their placement group
-tags: no AWS resource is made that could carry them
 tlsConfig: no certificate
 worker.requestLimits: no limit on requests
 {{- end }}

@@ -9,13 +9,15 @@ metadata:
   namespace: {{ include "dpd.namespace" .root }}
   labels:
     {{- include "dpd.labels" $component | nindent 4 }}
+  {{- with include "dpd.tags.annotations" $component }}
+  annotations:
+    {{- . | nindent 4 }}
+  {{- end }}
 spec:
-  replicas: {{ int .facts.replicas }}
+  {{- include "dpd.autoscaling.replicas" (dict "root" .root "role" .facts.role "replicas" .facts.replicas) | nindent 2 }}
   progressDeadlineSeconds: {{ int (.root.Values.maxDeployTimeInSeconds | default 3600) }}
-  # One worker leaves before its successor comes: a spare node full of GPUs is rarely there.
   strategy:
-    type: RollingUpdate
-    rollingUpdate: {maxSurge: 0, maxUnavailable: 1}
+    {{- include "dpd.rollout" (dict "root" .root "role" .facts.role) | nindent 4 }}
   selector:
     matchLabels:
       {{- include "dpd.selector" $component | nindent 6 }}
@@ -48,7 +50,7 @@ checksum/collector: {{ include "dpd.collector.file" .root | sha256sum }}
 {{- $kubernetes := .root.Values.kubernetes | default dict -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-{{- with $kubernetes.serviceAccountName }}
+{{- with include "dpd.workers.account" .root }}
 serviceAccountName: {{ . }}
 {{- end }}
 {{- with $kubernetes.schedulerName }}

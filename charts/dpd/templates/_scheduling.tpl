@@ -6,6 +6,7 @@
 {{- $selector := dict -}}
 {{- with $values.instanceType }}{{ $_ := set $selector "node.kubernetes.io/instance-type" . }}{{ end -}}
 {{- with $topology.availabilityZone }}{{ $_ := set $selector "topology.kubernetes.io/zone" . }}{{ end -}}
+{{- with $topology.placementGroup }}{{ $_ := set $selector $values.topology.placementGroupLabel . }}{{ end -}}
 {{- with mergeOverwrite $selector (.facts.nodeSelector | default dict) }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -47,13 +48,14 @@ preferredDuringSchedulingIgnoredDuringExecution:
 
 {{/*
 All workers of the endpoint in one zone, wherever the first one lands. It is a rule on EFA, whose traffic never leaves a
-zone, and where the manifest says sameAZ; else a preference, for nodes without a zone label could never meet the rule.
+zone, and wherever topologySpec is given, whose sameAZ is true unless it says otherwise; else a preference, for nodes
+without a zone label could never meet the rule.
 */}}
 {{- define "dpd.affinity.zone" -}}
 {{- $term := dict
   "topologyKey" "topology.kubernetes.io/zone"
   "labelSelector" (dict "matchLabels" (dict "app" (include "dpd.name" .root) "deploying-service" "hyperpod-inference")) -}}
-{{- if or (eq .root.Values.transfer.fabric "efa") .topology.sameAZ -}}
+{{- if or (eq .root.Values.transfer.fabric "efa") .topology -}}
 {{ dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term) | toYaml }}
 {{- else -}}
 {{ dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $term)) | toYaml }}

@@ -1,0 +1,68 @@
+{{/*
+Who may reach what. Only what comes in is ruled; the kubelet's probes come from the node and are never held back. EFA traffic
+does not pass the node's IP stack, so these rules do not see it.
+*/}}
+
+{{/* Takes the workload it names → one peer: those pods in their namespace, whichever that is. */}}
+{{- define "dpd.network.peer" -}}
+namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .namespace }}}}
+podSelector:
+  matchLabels:
+    {{- toYaml .selector | nindent 4 }}
+{{- end }}
+
+{{/* Takes {root, role} → YAML list of ingress rules. */}}
+{{- define "dpd.network.ingress" -}}
+{{- $workloads := include "dpd.workloads" .root | fromYaml -}}
+{{- if eq .role "router" }}
+{{- include "dpd.network.router" (dict "root" .root "workloads" $workloads) }}
+{{- else }}
+{{- include "dpd.network.worker" (dict "root" .root "role" .role "workloads" $workloads) }}
+{{- end }}
+{{- if eq (include "dpd.network.metrics" .) "[]" | not }}
+- ports:
+    {{- include "dpd.network.metrics" . | fromJsonArray | toYaml | nindent 4 }}
+  {{- with .root.Values.networkPolicy.metricsFrom }}
+  from:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Ports that only tell. */}}
+{{- define "dpd.network.metrics" -}}
+{{- $ports := list -}}
+{{- if ne .role "router" }}{{ $ports = append $ports (dict "port" 9113 "protocol" "TCP") }}{{ end -}}
+{{- if eq (include "dpd.metrics.enabled" .root) "true" }}{{ $ports = append $ports (dict "port" 9464 "protocol" "TCP") }}{{ end -}}
+{{ toJson $ports }}
+{{- end }}
+
+{{/* Clients reach the router; where it hears of transfers, prefillers alone. */}}
+{{- define "dpd.network.router" -}}
+- ports:
+    - {port: 8080, protocol: TCP}
+{{- if .root.Values.pdSpec }}
+- ports:
+    - {port: {{ int .root.Values.transfer.notifyPort }}, protocol: TCP}
+  from:
+    - {{- include "dpd.network.peer" .workloads.prefill | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{/*
+The proxy of a worker answers the router, or everyone when there is none. Between the roles every port is open: LMCache's
+have numbers of their own, and those of UCX are picked as it connects.
+*/}}
+{{- define "dpd.network.worker" -}}
+- ports:
+    - {port: 8081, protocol: TCP}
+  {{- with .workloads.router }}
+  from:
+    - {{- include "dpd.network.peer" . | nindent 6 }}
+  {{- end }}
+{{- $other := get (dict "prefill" "decode" "decode" "prefill") .role }}
+{{- if $other }}
+- from:
+    - {{- include "dpd.network.peer" (get .workloads $other) | nindent 6 }}
+{{- end }}
+{{- end }}
