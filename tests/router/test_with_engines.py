@@ -90,6 +90,7 @@ async def test_the_same_prompt_twice_at_once_is_answered_twice(tmp_path):
         async with router([prefiller], [decoder], transfer=ports.transfer) as up:
             first, second = await asyncio.gather(ask(up, LONG), ask(up, LONG))
             assert said(first) == said(second)
+            await emptied(decoder)
 
 
 async def test_a_client_that_leaves_during_prefill_leaves_no_page_behind(engines):

@@ -44,7 +44,7 @@ class PageBuffer:
         return key in self._index
 
     def hold_again(self, key: str) -> bool:
-        """Count one more holder of a page that is already there; a page held twice is never freed by one take."""
+        """Count one more holder of a page that is already there; it then takes as many decodes to free it."""
         at = self._index.get(key)
         if at is None:
             return False
@@ -66,15 +66,16 @@ class PageBuffer:
         self._pages[at].content = key
 
     def take(self, key: str) -> Taken:
-        """Hand a page to a decode and drop it from the index.
+        """Hand a page to a decode; the last holder's decode frees it and drops it from the index.
 
         "garbage" when what lies in it is not the key's data. Raises KeyError when the key is not there (any more).
         """
-        at = self._index.pop(key)
+        at = self._index[key]
         page = self._pages[at]
         state: Taken = "good" if page.content == key else "garbage"
         page.holders -= 1
         if page.holders == 0:
+            del self._index[key]
             page.key = page.content = None
             self._free.append(at)
         return state
