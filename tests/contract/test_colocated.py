@@ -1,0 +1,23 @@
+import pytest
+
+from contract.samples import Samples
+from contract.steps import LEAVES, PARTLY_DRAWN, name, require_effect_or_warning, require_warning_and_no_effect
+from contract.walk import Walk
+from schemagen.ledger import Field
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("field", [each for each in LEAVES if each.path[0] != "pdSpec"], ids=name)
+def test_a_field_takes_effect_when_colocated_or_dpd_render_warns(
+    field: Field, colocated: Walk, samples: Samples
+) -> None:
+    require_effect_or_warning(field, colocated, samples.note(field.owner, field.path), "colocated")
+
+
+@pytest.mark.parametrize("field", [each for each in PARTLY_DRAWN if each.path[0] != "pdSpec"], ids=name)
+def test_a_value_that_is_not_drawn_is_warned_of_though_others_are(
+    field: Field, colocated: Walk, samples: Samples
+) -> None:
+    value = samples.note(field.owner, field.path)["undrawn"]
+    require_warning_and_no_effect(field, field, colocated, value)
