@@ -19,6 +19,7 @@ def outputs(sources: Sources) -> dict[str, str]:
     """Return every generated file: path relative to the repository, and content."""
     return {
         "charts/dpd-operator/crds/inferenceendpointconfigs.yaml": as_yaml(custom_resource_definition(sources)),
+        "charts/dpd/files/ledger.json": as_json(warnings(fields(sources))),
         "charts/dpd/values.schema.json": as_json(values_bundle(sources)),
         "docs/contract.md": contract_page(sources),
         "docs/reference/endpoint.md": endpoint_page(sources),

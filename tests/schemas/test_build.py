@@ -16,6 +16,7 @@ from support.paths import ROOT
 
 GENERATED = [
     "charts/dpd-operator/crds/inferenceendpointconfigs.yaml",
+    "charts/dpd/files/ledger.json",
     "charts/dpd/values.schema.json",
     "docs/contract.md",
     "docs/reference/endpoint.md",
@@ -24,7 +25,12 @@ GENERATED = [
     "renderer/src/dpd/ledger.json",
 ]
 # What shows neither types nor defaults.
-WITHOUT_TYPES = {"docs/contract.md", "docs/reference/values.md", "renderer/src/dpd/ledger.json"}
+WITHOUT_TYPES = {
+    "charts/dpd/files/ledger.json",
+    "docs/contract.md",
+    "docs/reference/values.md",
+    "renderer/src/dpd/ledger.json",
+}
 
 
 @pytest.fixture(scope="module")

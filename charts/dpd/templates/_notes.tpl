@@ -1,28 +1,19 @@
 {{/* What NOTES.txt says beside commands. */}}
 
-{{/* Keys of the contract that are valid and that this chart draws nothing for, with what is missing. */}}
-{{- define "dpd.notDrawn.rows" -}}
-dataCapture: no request or answer is recorded
-dnsConfig: no DNS record
-endpointName: no SageMaker endpoint is registered
-kvCacheSpec.cacheConfigFile: lmcache.yaml is written from the other keys
-kvCacheSpec.enableL2Cache: no second cache tier
-modelCacheConfig: no cache of weights on nodes
-tlsConfig: no certificate
-worker.requestLimits: no limit on requests
-{{- end }}
-
-{{/* The ones among them that these values hold, one line each. */}}
+{{/*
+Fields of the contract that these values hold and that nothing is drawn for, one line each. The rows are generated from the
+ledger of fields; a path into a list is looked at as far as the list.
+*/}}
 {{- define "dpd.notDrawn" -}}
-{{- range $path, $missing := include "dpd.notDrawn.rows" . | fromYaml -}}
-{{- $node := $.Values -}}
-{{- range splitList "." $path }}{{ $node = get ($node | default dict) . }}{{ end -}}
-{{- if $node }}
-  {{ $path }}: {{ $missing }}
+{{- range .Files.Get "files/ledger.json" | fromJsonArray -}}
+{{- $held := $.Values -}}
+{{- $path := list -}}
+{{- range $step := .path -}}
+{{- if kindIs "map" $held }}{{ $held = get $held $step | default nil }}{{ $path = append $path $step }}{{ end -}}
 {{- end -}}
+{{- if not (or (kindIs "invalid" $held) (has $held .unless)) }}
+  {{ join "." $path }}: {{ trimPrefix "accepted, " .fact }}
 {{- end -}}
-{{- if and .Values.lmcache (eq (.Values.lmcache.mode | default "InProcess") "MultiProcess") }}
-  lmcache.mode: LMCache runs inside the engine
 {{- end -}}
 {{- end }}
 
