@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.harness import prompts
 from engines.harness.build import build
 from engines.harness.endpoint import Endpoint, real, simulated
 from engines.harness.stacks import Stacks
@@ -23,11 +24,21 @@ def pytest_report_header() -> str:
     return f"tests/engines: {', '.join(KINDS)} engines (DPD_ENGINES=1 adds the real ones)"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real: about what only the real engines say")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen: list[pytest.Item] = []
     for item in items:
         if item.path.parent == HERE:
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(900))
+            if item.get_closest_marker("real") and "simulated" in item.name:
+                config.hook.pytest_deselected(items=[item])
+                continue
+        chosen.append(item)
+    items[:] = chosen
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -43,6 +54,12 @@ def stacks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def reference(stacks: Stacks) -> Endpoint:
     """One engine that prefills and decodes by itself: what every answer is compared with."""
     return stacks.reference()
+
+
+@pytest.fixture
+def tokens(stacks: Stacks) -> prompts.Tokens:
+    """Makes prompts of exactly so many token ids."""
+    return prompts.tokens(stacks.vocabulary())
 
 
 @pytest.fixture

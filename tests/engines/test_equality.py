@@ -29,10 +29,10 @@ def same(reference: Endpoint, disaggregated: Endpoint, path: str, body: Body, st
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("size", SIZES)
 def test_completions_of_every_size_are_those_of_one_engine(
-    reference: Endpoint, disaggregated: Endpoint, size: int, stream: bool
+    reference: Endpoint, disaggregated: Endpoint, tokens: prompts.Tokens, size: int, stream: bool
 ) -> None:
     mark = disaggregated.mark("decode")
-    body: Body = {"prompt": prompts.tokens(size), "max_tokens": 32}
+    body: Body = {"prompt": tokens(size), "max_tokens": 32}
     assert same(reference, disaggregated, COMPLETIONS, body, stream) == size
     expected = [(size, size)] if size >= 256 else []
     assert retrieved(disaggregated.log("decode", mark)) == expected

@@ -87,9 +87,9 @@ def test_a_tool_that_must_be_called_is(disaggregated: Endpoint) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("place", [0, 1, 5])
 def test_a_stop_string_ends_the_answer_where_it_ends_on_one_engine(
-    reference: Endpoint, disaggregated: Endpoint, place: int, stream: bool
+    reference: Endpoint, disaggregated: Endpoint, tokens: prompts.Tokens, place: int, stream: bool
 ) -> None:
-    prompt = {"prompt": prompts.tokens(700)}
+    prompt = {"prompt": tokens(700)}
     unstopped = post(
         reference.url(), COMPLETIONS, {"model": "tiny", "temperature": 0, "max_tokens": 16, "logprobs": 0, **prompt}
     )
@@ -114,11 +114,13 @@ def test_several_answers_to_one_prompt_are_computed_by_the_decoder_alone(
     assert without_ids(found) == without_ids(post(reference.url(), CHAT, body))
 
 
-def test_an_engines_refusal_reaches_the_client_in_its_own_words(reference: Endpoint, disaggregated: Endpoint) -> None:
-    said = []
+def test_an_engines_refusal_reaches_the_client_in_its_own_words(
+    reference: Endpoint, disaggregated: Endpoint, tokens: prompts.Tokens
+) -> None:
+    said, body = [], {"prompt": tokens(4400)}
     for endpoint in (reference, disaggregated):
         with pytest.raises(OSError, match="maximum context length") as refused:
-            ask(endpoint.url(), COMPLETIONS, {"prompt": prompts.tokens(4400)})
+            ask(endpoint.url(), COMPLETIONS, body)
         said.append((getattr(refused.value, "code", None), str(refused.value)))
     assert said[0] == said[1]
     assert said[0][0] == 400

@@ -1,5 +1,6 @@
 import concurrent.futures
 import time
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -13,15 +14,20 @@ from engines.harness.evidence import buffer_empty, eventually, retrieved, total
 LONG = 3500
 
 
-def completion(size: int, **settings: object) -> Body:
-    return {"prompt": prompts.tokens(size), "max_tokens": 8, **settings}
+Completion = Callable[..., Body]
 
 
-def works(endpoint: Endpoint, reference: Endpoint) -> bool:
+@pytest.fixture
+def completion(tokens: prompts.Tokens) -> Completion:
+    return lambda size, **settings: {"prompt": tokens(size), "max_tokens": 8, **settings}
+
+
+def works(endpoint: Endpoint, reference: Endpoint, body: Body) -> bool:
     """Whether a long prompt is transferred and rightly answered."""
-    body, mark = completion(LONG), endpoint.mark("decode")
+    mark = endpoint.mark("decode")
     right = ask(endpoint.url(), COMPLETIONS, body).tokens == ask(reference.url(), COMPLETIONS, body).tokens
-    return right and (LONG, LONG) in retrieved(endpoint.log("decode", mark))
+    size = len(body["prompt"])
+    return right and (size, size) in retrieved(endpoint.log("decode", mark))
 
 
 def logged(endpoint: Endpoint, mark: int, text: str, seconds: float = 30) -> bool:
@@ -36,7 +42,9 @@ def receiver(endpoint: Endpoint) -> Body:
     return {"receiver_host": "127.0.0.1", "receiver_init_port": init, "receiver_alloc_port": alloc}
 
 
-def test_pages_of_a_prefill_that_nobody_reads_stay_until_somebody_reads_them(disaggregated: Endpoint) -> None:
+def test_pages_of_a_prefill_that_nobody_reads_stay_until_somebody_reads_them(
+    disaggregated: Endpoint, completion: Completion
+) -> None:
     # What the router's drain is for: without this, the tests below would prove nothing.
     assert eventually(lambda: buffer_empty(disaggregated), 30)
     body: Body = {"model": "tiny", "temperature": 0, **completion(LONG, max_tokens=1)}
@@ -51,7 +59,7 @@ def test_pages_of_a_prefill_that_nobody_reads_stay_until_somebody_reads_them(dis
 
 
 def test_a_client_that_leaves_during_prefill_leaves_no_page_behind(
-    disaggregated: Endpoint, reference: Endpoint
+    disaggregated: Endpoint, reference: Endpoint, completion: Completion
 ) -> None:
     for _ in range(5):
         mark = disaggregated.mark("router")
@@ -60,10 +68,12 @@ def test_a_client_that_leaves_during_prefill_leaves_no_page_behind(
         client.leave()
         assert logged(disaggregated, mark, "[INFO] access ")
     assert eventually(lambda: buffer_empty(disaggregated), 30)
-    assert works(disaggregated, reference)
+    assert works(disaggregated, reference, completion(LONG))
 
 
-def test_a_client_that_leaves_during_decode_frees_the_decoder(disaggregated: Endpoint, reference: Endpoint) -> None:
+def test_a_client_that_leaves_during_decode_frees_the_decoder(
+    disaggregated: Endpoint, reference: Endpoint, completion: Completion
+) -> None:
     for _ in range(3):
         body = completion(2000, max_tokens=2000, ignore_eos=True, stream=True)
         client = Leaver(disaggregated.url(), COMPLETIONS, body)
@@ -71,7 +81,7 @@ def test_a_client_that_leaves_during_decode_frees_the_decoder(disaggregated: End
         client.leave()
     assert eventually(lambda: not total(disaggregated, "decode", "vllm:num_requests_running"), 30)
     assert eventually(lambda: buffer_empty(disaggregated), 30)
-    assert works(disaggregated, reference)
+    assert works(disaggregated, reference, completion(LONG))
 
 
 def killed_during(endpoint: Endpoint, role: str, body: Body) -> Answer:
@@ -84,7 +94,19 @@ def killed_during(endpoint: Endpoint, role: str, body: Body) -> Answer:
         return answer.result()
 
 
-def test_a_prefiller_killed_during_a_prefill_costs_no_answer(disaggregated: Endpoint, reference: Endpoint) -> None:
+def test_a_request_that_the_decoder_refuses_after_its_transfer_leaves_no_page_behind(
+    disaggregated: Endpoint, reference: Endpoint, completion: Completion
+) -> None:
+    # The prompt fits, prompt and answer do not: the prefiller computes one token and agrees, the decoder refuses.
+    with pytest.raises(OSError, match=r"HTTP Error 400: .*maximum context length"):
+        ask(disaggregated.url(), COMPLETIONS, completion(4300, max_tokens=100))
+    assert eventually(lambda: buffer_empty(disaggregated), 30)
+    assert works(disaggregated, reference, completion(LONG))
+
+
+def test_a_prefiller_killed_during_a_prefill_costs_no_answer(
+    disaggregated: Endpoint, reference: Endpoint, completion: Completion
+) -> None:
     body = completion(4000)
     expected = ask(reference.url(), COMPLETIONS, body).tokens
     try:
@@ -93,11 +115,13 @@ def test_a_prefiller_killed_during_a_prefill_costs_no_answer(disaggregated: Endp
         assert ask(disaggregated.url(), COMPLETIONS, after).tokens == ask(reference.url(), COMPLETIONS, after).tokens
     finally:
         disaggregated.processes.restart(disaggregated.one("prefill"))
-    assert eventually(lambda: works(disaggregated, reference), 60)
+    assert eventually(lambda: works(disaggregated, reference, completion(LONG)), 60)
     assert eventually(lambda: buffer_empty(disaggregated), 30)
 
 
-def test_a_decoder_that_comes_back_is_used_again(disaggregated: Endpoint, reference: Endpoint) -> None:
+def test_a_decoder_that_comes_back_is_used_again(
+    disaggregated: Endpoint, reference: Endpoint, completion: Completion
+) -> None:
     decoder, prefiller = disaggregated.one("decode"), disaggregated.one("prefill")
     disaggregated.processes.kill(decoder)
     with pytest.raises(OSError, match=r"HTTP Error 50[23]"):
@@ -116,4 +140,4 @@ def test_a_decoder_that_comes_back_is_used_again(disaggregated: Endpoint, refere
     # A prefiller remembers the decoder that died at this address; in a cluster the new one has an address of its own.
     disaggregated.processes.kill(prefiller)
     disaggregated.processes.restart(prefiller)
-    assert eventually(lambda: works(disaggregated, reference), 60)
+    assert eventually(lambda: works(disaggregated, reference, completion(LONG)), 60)

@@ -17,8 +17,8 @@ Case = tuple[Body, list[int]]
 
 
 @pytest.fixture
-def cases(reference: Endpoint) -> list[Case]:
-    bodies: list[Body] = [{"prompt": prompts.tokens(size), "max_tokens": 12} for size in SIZES for _ in range(3)]
+def cases(reference: Endpoint, tokens: prompts.Tokens) -> list[Case]:
+    bodies: list[Body] = [{"prompt": tokens(size), "max_tokens": 12} for size in SIZES for _ in range(3)]
     return [(body, ask(reference.url(), COMPLETIONS, body).tokens) for body in bodies]
 
 

@@ -53,8 +53,8 @@ def test_a_beginning_that_was_asked_before_is_not_computed_again_by_the_prefille
     assert retrieved(disaggregated.log("decode", mark)) == [(count, count)]
 
 
-def test_the_same_prompt_twice_is_transferred_twice(disaggregated: Endpoint) -> None:
-    prompt = {"prompt": prompts.tokens(1500)}
+def test_the_same_prompt_twice_is_transferred_twice(disaggregated: Endpoint, tokens: prompts.Tokens) -> None:
+    prompt = {"prompt": tokens(1500)}
     answers = []
     for _ in range(2):
         mark = disaggregated.mark("decode")

@@ -2,16 +2,14 @@
 
 import itertools
 import random
-from collections.abc import Iterator
-
-VOCABULARY = range(300, 2000)
-"""Token ids of ordinary text in the tiny tokenizer: no control tokens, no single bytes."""
+from collections.abc import Callable, Iterator, Sequence
 
 _fresh = itertools.count(1)
+Tokens = Callable[[int], list[int]]
 
 
 def text(sentences: int) -> str:
-    """A prompt never asked before, of about 25 tokens and 48 characters for each sentence."""
+    """A prompt never asked before, of 48 characters and more for each sentence."""
     number = next(_fresh)
     return f"case {number}: " + " ".join(
         f"def f{number}_{each}(self, value{each}): return value{each} + {number * each % 7}"
@@ -19,10 +17,14 @@ def text(sentences: int) -> str:
     )
 
 
-def tokens(count: int) -> list[int]:
-    """A prompt of exactly `count` tokens, never asked before."""
-    choose = random.Random(next(_fresh))
-    return [choose.choice(VOCABULARY) for _ in range(count)]
+def tokens(vocabulary: Sequence[int]) -> Tokens:
+    """What makes prompts of exactly so many token ids, never asked before, out of a vocabulary."""
+
+    def make(count: int) -> list[int]:
+        choose = random.Random(next(_fresh))
+        return [choose.choice(vocabulary) for _ in range(count)]
+
+    return make
 
 
 def sizes(count: int, longest: int) -> Iterator[int]:

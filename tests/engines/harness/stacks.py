@@ -3,6 +3,7 @@
 Starting engines takes most of a run's time, so an endpoint stays up until a test asks for another one.
 """
 
+import keyword
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from dpd_local.plan import Runtime
+from engines.harness import prompts
+from engines.harness.client import post
 from engines.harness.endpoint import (
     Document,
     Endpoint,
@@ -34,6 +37,7 @@ class Stacks:
         self._folder = folder
         self._reference: Endpoint | None = None
         self._current: tuple[str, Endpoint] | None = None
+        self._vocabulary: list[int] = []
         self._all = ExitStack()
         self._changing = ExitStack()
 
@@ -53,6 +57,13 @@ class Stacks:
             planned = prepare(self._runtime, colocated(document()), folder)
             self._reference = self._all.enter_context(serving(planned, folder))
         return self._reference
+
+    def vocabulary(self) -> list[int]:
+        """Token ids that the engines know: those of some text."""
+        if not self._vocabulary:
+            asked = {"model": "tiny", "prompt": prompts.text(50) + " ".join(keyword.kwlist)}
+            self._vocabulary = sorted(set(post(self.reference().url(), "/tokenize", asked)["tokens"]))
+        return self._vocabulary
 
     def disaggregated(self) -> Endpoint:
         """The endpoint of endpoint.yaml."""
