@@ -33,7 +33,9 @@ class Service:
 
     def post(self, path: str, body: bytes = b"") -> None:
         """Tell the server something that is not AWS's."""
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/{path}", data=body)):
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.url}/moto-api/{path}", body, {"Content-Type": "text/plain"})
+        ):
             pass
 
     def user(self, name: str, *actions: str) -> "Service":

@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's signature
+    def log_message(self, *args: object) -> None:
         pass
 
     def finished(self, status: int, body: bytes = b"", **headers: str) -> None:

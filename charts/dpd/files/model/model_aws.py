@@ -98,8 +98,10 @@ def _of_role(environment: Mapping[str, str], client: Client) -> Keys:
     }
     region = environment.get("AWS_REGION") or "us-east-1"
     base = environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com"
-    url = Request(f"{base.rstrip('/')}/", query, {}).url
-    body = client.document(lambda: request(url, {}), lambda status, _: _no_keys(environment["AWS_ROLE_ARN"], status))
+    url, form = f"{base.rstrip('/')}/", urllib.parse.urlencode(query).encode()
+    body = client.document(
+        lambda: request(url, {}, form), lambda status, _: _no_keys(environment["AWS_ROLE_ARN"], status)
+    )
     found = ElementTree.fromstring(body).find(f".//{_STS}Credentials")  # noqa: S314 - expat expands no external entity
     if found is None:
         raise FetchError(f"{base}: {_no_keys(environment['AWS_ROLE_ARN'], 200)}")
