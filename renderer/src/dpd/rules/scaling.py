@@ -104,11 +104,11 @@ def something_triggers(endpoint: Endpoint) -> Iterator[Problem]:
     """A trigger without a metric or a target is left out; without any trigger the engines' own metrics decide."""
     for scaling in scalings(endpoint):
         for trigger in scaling.triggers:
-            if trigger.missing:
+            if trigger.missing and endpoint.is_sound(trigger.path):
                 words = " and ".join(trigger.missing)
                 rest = "" if scaling.complete else ", and replicas stay as written"
                 yield warning(trigger.path, f"has no {words}, so it triggers nothing{rest}", f"add {words}")
-        if not scaling.triggers and not scaling.of_router:
+        if not scaling.triggers and not scaling.of_router and endpoint.is_sound(scaling.path):
             fact = "has no trigger, so what waits, runs and is buffered in the engines decides, as Prometheus tells it"
             remedy = "set autoscaling.prometheus.serverAddress in the values, or add a trigger"
             yield warning(scaling.path, fact, remedy)

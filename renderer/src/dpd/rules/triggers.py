@@ -33,6 +33,8 @@ def targets_divide(endpoint: Endpoint) -> Iterator[Problem]:
 def metrics_can_be_found(endpoint: Endpoint) -> Iterator[Problem]:
     """A CloudWatch metric is found by namespace and dimensions, which KEDA joins with semicolons."""
     for trigger in _complete(endpoint, "cloudWatchTrigger"):
+        if not endpoint.is_sound(trigger.path):
+            continue
         if not trigger.held.get("namespace"):
             yield Problem((*trigger.path, "namespace"), "absent, and CloudWatch keeps metrics by namespace", "add it")
         dimensions = trigger.held.get("dimensions") or []
