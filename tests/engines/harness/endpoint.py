@@ -40,8 +40,12 @@ class Endpoint:
         return f"http://{LOOPBACK}:{process.port}"
 
     def log(self, role: str, since: int = 0) -> str:
-        """What a process has printed, from a mark on."""
+        """What the first process of a role has printed, from a mark on."""
         return self.processes.log(self.one(role))[since:]
+
+    def logs(self, role: str) -> list[str]:
+        """What each process of a role has printed."""
+        return [self.processes.log(each) for each in self.processes.plan.of_role(role)]
 
     def mark(self, role: str) -> int:
         """Where a log ends now."""

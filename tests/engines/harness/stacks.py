@@ -6,6 +6,7 @@ Starting engines takes most of a run's time, so an endpoint stays up until a tes
 import keyword
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -76,12 +77,25 @@ class Stacks:
             "small", lambda: with_variable(document(), "PD_BUFFER_SIZE", size), {"pagesPerDecoder": SMALL_PAGES}
         )
 
-    def _use(self, name: str, make: Callable[[], Document], transfer: Mapping[str, Any] | None = None) -> Endpoint:
+    def several(self, role: str) -> Endpoint:
+        """The endpoint of endpoint.yaml with two engines of a role. Ends the colocated engine, to have room."""
+        if self._reference is not None:
+            self._all.close()
+            self._reference = None
+        return self._use(f"two-{role}", document, replicas={role: 2})
+
+    def _use(
+        self,
+        name: str,
+        make: Callable[[], Document],
+        transfer: Mapping[str, Any] | None = None,
+        replicas: Mapping[str, int] | None = None,
+    ) -> Endpoint:
         if self._current is None or self._current[0] != name:
             self._changing.close()
             self._current = None
             folder = self._folder / name
-            planned = prepare(self._runtime, make(), folder)
+            planned = prepare(replace(self._runtime, replicas=replicas or {}), make(), folder)
             if transfer:
                 planned = with_router(planned, "transfer", transfer)
             self._current = name, self._changing.enter_context(serving(planned, folder))
