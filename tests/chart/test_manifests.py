@@ -26,7 +26,7 @@ from dpd_router.config.load import from_document
 from schemagen.kubeconform import kubeconform_files
 from support.paths import TOOLS
 
-# Kinds of other projects: Kubernetes' own schemas know nothing of them.
+# Kinds of other projects: Kubernetes' own schemas know nothing of them, a real API server judges them in tests/e2e.
 PLATFORM_KINDS = ("ScaledObject", "TriggerAuthentication")
 
 SHAPES = pytest.mark.parametrize("values", shapes(), ids=shape_name)
