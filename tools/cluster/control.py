@@ -1,0 +1,166 @@
+"""An API server on loopback: kubebox's etcd and kube-apiserver on free ports, with real certificates and RBAC.
+
+Everything lives in one folder and ends with the `with` block. There is no controller, scheduler or node: what is
+written is admitted, defaulted and stored, and nothing acts on it.
+"""
+
+import contextlib
+import http
+import json
+import os
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.provision import BOX, CRDS
+
+ADDRESS = "127.0.0.1"
+_READY_SECONDS = 60.0
+_PAUSE_SECONDS = 0.1
+
+
+class ControlPlaneError(Exception):
+    """The control plane did not come up, or a command against it failed; the message holds its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """A running API server."""
+
+    kubeconfig: Path
+    url: str
+
+    def kubectl(self, *arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run kubectl as cluster-admin with `text` on standard input; the caller looks at the exit status."""
+        cache = self.kubeconfig.with_name("cache")
+        command = [BOX, "kubectl", f"--kubeconfig={self.kubeconfig}", f"--cache-dir={cache}", *arguments]
+        return subprocess.run(
+            [str(each) for each in command], input=text, capture_output=True, text=True, check=False, env=_environment()
+        )
+
+    def must(self, *arguments: str | Path, text: str = "") -> str:
+        """Run kubectl and return what it prints; raise ControlPlaneError with its complaint when it fails."""
+        done = self.kubectl(*arguments, text=text)
+        if done.returncode:
+            raise ControlPlaneError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr}")
+        return done.stdout
+
+
+@contextlib.contextmanager
+def control_plane(folder: Path, ports: Sequence[int]) -> Iterator[ControlPlane]:
+    """Run a control plane in `folder` on three free ports: the store's two and the API server's."""
+    store, peers, secure = ports
+    keys = folder / "keys"
+    keys.mkdir()
+    subprocess.run([str(BOX), "certificates", str(keys), "node", ADDRESS, "10.96.0.1"], check=True)
+    plane = ControlPlane(folder / "admin.conf", f"https://{ADDRESS}:{secure}")
+    plane.kubeconfig.write_text(json.dumps(_kubeconfig(keys, plane.url)))
+    with contextlib.ExitStack() as stack:
+        etcd = stack.enter_context(_process(folder, "etcd", _etcd(folder, store, peers)))
+        server = stack.enter_context(_process(folder, "kube-apiserver", _api_server(keys, store, secure)))
+        _wait_until_ready(plane, keys, (etcd, server), folder)
+        yield plane
+
+
+def install_platform(plane: ControlPlane, crds: Sequence[Path]) -> None:
+    """Install the platform's CustomResourceDefinitions and further ones, and wait until they are served."""
+    files = [f"--filename={path}" for path in (CRDS, *crds)]
+    plane.must("apply", "--server-side", *files)
+    plane.must("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+
+
+def _etcd(folder: Path, store: int, peers: int) -> list[str]:
+    client, peer = f"http://{ADDRESS}:{store}", f"http://{ADDRESS}:{peers}"
+    return [
+        f"--data-dir={folder / 'store'}",
+        # Nothing here outlives the machine.
+        "--unsafe-no-fsync",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--log-level=warn",
+    ]
+
+
+def _api_server(keys: Path, store: int, secure: int) -> list[str]:
+    return [
+        f"--etcd-servers=http://{ADDRESS}:{store}",
+        f"--bind-address={ADDRESS}",
+        f"--advertise-address={ADDRESS}",
+        f"--secure-port={secure}",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        f"--client-ca-file={keys / 'ca.crt'}",
+        f"--tls-cert-file={keys / 'kube-apiserver.crt'}",
+        f"--tls-private-key-file={keys / 'kube-apiserver.key'}",
+        f"--service-account-key-file={keys / 'service-account.pub'}",
+        f"--service-account-signing-key-file={keys / 'service-account.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--endpoint-reconciler-type=none",
+        "--allow-privileged=true",
+        "--profiling=false",
+    ]
+
+
+def _kubeconfig(keys: Path, url: str) -> dict[str, object]:
+    user = {"client-certificate": str(keys / "admin.crt"), "client-key": str(keys / "admin.key")}
+    cluster = {"server": url, "certificate-authority": str(keys / "ca.crt")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "local",
+        "clusters": [{"name": "local", "cluster": cluster}],
+        "users": [{"name": "admin", "user": user}],
+        "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
+    }
+
+
+@contextlib.contextmanager
+def _process(folder: Path, name: str, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(BOX), name, *arguments], stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=_environment()
+        )
+        try:
+            yield process
+        finally:
+            # Nothing is worth an orderly end: the folder goes with it.
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(
+    plane: ControlPlane, keys: Path, processes: Sequence[subprocess.Popen[bytes]], folder: Path
+) -> None:
+    context = ssl.create_default_context(cafile=keys / "ca.crt")
+    context.load_cert_chain(keys / "admin.crt", keys / "admin.key")
+    deadline = time.monotonic() + _READY_SECONDS
+    while all(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        if _answers(plane.url, context):
+            return
+        time.sleep(_PAUSE_SECONDS)
+    words = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log")))
+    raise ControlPlaneError(f"no API server at {plane.url}; its last words:\n{words}")
+
+
+def _answers(url: str, context: ssl.SSLContext) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    try:
+        with opener.open(f"{url}/readyz", timeout=5) as answer:
+            return bool(answer.status == http.HTTPStatus.OK)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _environment() -> dict[str, str]:
+    """What kubectl and the servers may know of ours: no proxy stands between them, no kubeconfig but the given one."""
+    hidden = {"KUBECONFIG", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"}
+    return {key: value for key, value in os.environ.items() if key not in hidden}
