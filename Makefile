@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
 IEC ?= examples/llama-3.3-70b-dpd.yaml
 OUT ?= values.yaml
 
-.PHONY: help demo render test test-quick lint format generate verify goldens lock tools package clean
+.PHONY: help demo render test test-quick lint format generate verify goldens lock tools kubernetes package clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,6 +25,11 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(wildcard */pyproject.toml
 .cache/bin/.all: tools/go.mod tools/go.sum tools/provision.py
 	@$(PYTHON) tools/provision.py all
 
+.cache/cluster/.built: $(wildcard tools/cluster/*.go) tools/cluster/go.mod tools/cluster/go.sum tools/cluster/crds.json tools/cluster/provision.py
+	@$(PYTHON) tools/cluster/provision.py
+
+kubernetes: .cache/cluster/.built ## Build the pinned Kubernetes and fetch the platform's CRDs, for the tests
+
 tools: $(VENV)/.installed .cache/bin/.all ## Build the pinned helm, ct, helm-unittest and kubeconform, and the virtual environment
 
 demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) on this machine: router and simulated engines
@@ -33,7 +38,7 @@ demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) 
 render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 	@$(BIN)/dpd render $(IEC) -o $(OUT)
 
-test: tools lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
+test: tools kubernetes lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
 	@$(BIN)/pytest -n 2 --dist loadscope
 
 test-quick: $(VENV)/.installed ## What needs neither Go tools nor many seconds
