@@ -1,4 +1,4 @@
-"""Colocated to disaggregated and back by `helm upgrade`: it deletes what the new manifests lack and patches the rest."""
+"""Colocated to disaggregated and back: `helm upgrade` deletes what the new manifests lack and patches the rest."""
 
 from collections.abc import Iterator
 from pathlib import Path
