@@ -5,7 +5,7 @@ at once. Those of the worker and of the roles lie in files of their own.
 
 {{- define "dpd.check" -}}
 {{- $lines := list -}}
-{{- range list "names" "worker" "environment" "volumes" "source" "scheduling" "autoscaling" "images" -}}
+{{- range list "names" "worker" "environment" "volumes" "source" "prefetch" "scheduling" "autoscaling" "images" -}}
   {{- $lines = concat $lines (splitList "\n" (include (printf "dpd.check.%s" .) $)) -}}
 {{- end -}}
 {{- if .Values.pdSpec -}}

@@ -7,7 +7,7 @@ from the table of instance types or by arithmetic carries a comment that says ho
 from collections.abc import Sequence
 
 from dpd.endpoint import Endpoint
-from dpd.render import cache, identity, instance, spec, transfer
+from dpd.render import cache, identity, instance, prefetch, spec, transfer
 from dpd.render.header import header
 from dpd.yamlout import Entry
 
@@ -22,4 +22,5 @@ def values(endpoint: Endpoint, spec_keys: Sequence[str]) -> tuple[Entry, ...]:
         *instance.entries(endpoint),
         *transfer.entries(endpoint),
         *cache.entries(endpoint),
+        *prefetch.entries(endpoint),
     )

@@ -1,4 +1,4 @@
-"""modelSourceConfig: the type and the section that belongs to it."""
+"""modelSourceConfig: the type, the section that belongs to it, and what that section cannot do without."""
 
 from collections.abc import Iterator
 
@@ -26,3 +26,39 @@ def section_matches_type(endpoint: Endpoint) -> Iterator[Problem]:
             yield warning((*_SOURCE, "fsxStorage", "dnsName"), fact, "add it, `aws fsx describe-file-systems` says it")
         for each in others:
             yield warning((*_SOURCE, each), f"not used when modelSourceType is {kind}", "remove it")
+
+
+def token_has_a_secret(endpoint: Endpoint) -> Iterator[Problem]:
+    """A token's reference names its Secret: the contract allows an empty name, Kubernetes does not."""
+    token = endpoint.part("modelSourceConfig", "huggingFaceModel").get("tokenSecretRef")
+    if token is not None and not token.get("name"):
+        where = (*_SOURCE, "huggingFaceModel", "tokenSecretRef", "name")
+        yield Problem(where, "empty, and Kubernetes looks a Secret up by its name", "write the Secret's name")
+
+
+def commit_is_pinned(endpoint: Endpoint) -> Iterator[Problem]:
+    """Workers that start at different times hold the same weights."""
+    source = endpoint.part("modelSourceConfig")
+    several = endpoint.is_disaggregated or any(role.replicas > 1 for role in endpoint.roles)
+    model = source.get("huggingFaceModel")
+    if several and source.get("modelSourceType") == "huggingface" and model is not None and "commitSHA" not in model:
+        fact = "not given: a worker that starts after a new commit serves other weights than the ones beside it"
+        yield warning(
+            (*_SOURCE, "huggingFaceModel", "commitSHA"), fact, "write the commit of the model that you tested"
+        )
+
+
+def location_is_read(endpoint: Endpoint) -> Iterator[Problem]:
+    """A Hugging Face model has no location besides its id."""
+    source = endpoint.part("modelSourceConfig")
+    if source.get("modelSourceType") == "huggingface" and source.get("modelLocation"):
+        yield warning((*_SOURCE, "modelLocation"), "not used when modelSourceType is huggingface", "remove it")
+
+
+def lustre_mount_has_a_name(endpoint: Endpoint) -> Iterator[Problem]:
+    """Only the oldest Lustre file systems are called fsx."""
+    storage = endpoint.part("modelSourceConfig").get("fsxStorage")
+    is_read = endpoint.part("modelSourceConfig").get("modelSourceType") == "fsx"
+    if is_read and storage is not None and not storage.get("mountName"):
+        fact = "not given: it is taken to be fsx, as only SCRATCH_1 file systems are called"
+        yield warning((*_SOURCE, "fsxStorage", "mountName"), fact, "add it, `aws fsx describe-file-systems` says it")

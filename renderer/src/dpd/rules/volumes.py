@@ -21,6 +21,7 @@ RESERVED = (
     "proxy-tmp",
     "collector-config",
 )
+_FETCHERS = ("model-weights-copy", "hf-model-downloader")
 
 
 def names_are_free(endpoint: Endpoint) -> Iterator[Problem]:
@@ -53,3 +54,11 @@ def model_volume_exists(endpoint: Endpoint) -> Iterator[Problem]:
         hint = f"did you mean {near}?" if near else "add a volume of that name there"
         fact = f"{shown(model)} is none of kubernetes.volumes, and modelSourceType is kubernetesVolume"
         yield Problem(_MODEL, fact, hint)
+
+
+def init_containers_are_the_users(endpoint: Endpoint) -> Iterator[Problem]:
+    """No init container takes the name of one that brings the model."""
+    for index, each in enumerate(endpoint.part("kubernetes").get("initContainers") or []):
+        if each.get("name") in _FETCHERS:
+            fact = f"{shown(each['name'])} is the endpoint's own init container"
+            yield Problem(("spec", "kubernetes", "initContainers", index, "name"), fact, "use another name")

@@ -1,0 +1,26 @@
+{{/* Checks of the model's source and of its copy. Take the root. */}}
+
+{{- define "dpd.check.prefetch" -}}
+{{- $source := .Values.modelSourceConfig -}}
+{{- $prefetch := .Values.prefetch -}}
+{{- range $index, $container := (.Values.kubernetes | default dict).initContainers -}}
+{{- if has .name (list "model-weights-copy" "hf-model-downloader") }}
+kubernetes.initContainers[{{ $index }}].name: {{ .name }} is the chart's own; use another name
+{{- end -}}
+{{- end -}}
+{{- if and (eq $source.modelSourceType "huggingface") ($source.huggingFaceModel | default dict).tokenSecretRef -}}
+{{- if not $source.huggingFaceModel.tokenSecretRef.name }}
+modelSourceConfig.huggingFaceModel.tokenSecretRef.name: empty; write the Secret's name
+{{- end -}}
+{{- end -}}
+{{- if and $prefetch.hostPath (ne $prefetch.medium "disk") }}
+prefetch.hostPath: a folder of the node, and prefetch.medium is {{ $prefetch.medium }}; set that to disk
+{{- end -}}
+{{- if eq $prefetch.s3.access "api" -}}
+{{- if not (and $source.prefetchEnabled (eq $source.modelSourceType "s3")) }}
+prefetch.s3.access: api, and only a prefetched model of modelSourceType s3 is asked for that way; set modelSourceConfig.prefetchEnabled, or access to mount
+{{- end -}}
+{{- else if or $prefetch.s3.endpoint $prefetch.s3.credentialsSecret }}
+prefetch.s3.access: {{ $prefetch.s3.access }}, and the driver's own configuration says how it reaches the bucket; set it to api, or remove endpoint and credentialsSecret
+{{- end -}}
+{{- end }}
