@@ -42,10 +42,10 @@ def held(plane: ControlPlane, name: str, kinds: set[str]) -> set[tuple[str, str]
     return {(each["kind"], each["metadata"]["name"]) for each in found["items"]}
 
 
-def upgrade(program: str, plane: ControlPlane, name: str, shape: str) -> None:
+def upgrade(program: str, plane: ControlPlane, name: str, shape: str, *more: str) -> None:
     command = [TOOLS / program, "upgrade", "--install", name, CHART, "--namespace", name, "--values", VALUES]
     done = subprocess.run(
-        [*map(str, command), *flags(name, shape), f"--kubeconfig={plane.kubeconfig}"],
+        [*map(str, command), *flags(name, shape), *more, f"--kubeconfig={plane.kubeconfig}"],
         capture_output=True,
         text=True,
         check=False,
@@ -66,3 +66,21 @@ def test_a_release_that_changes_its_shape_leaves_nothing_behind(
     for shape in order:
         upgrade(program, admission.plane, name, shape)
         assert held(admission.plane, name, kinds) == wanted(name, shape), shape
+
+
+@pytest.mark.parametrize("program", ["helm", "helm3"])
+def test_an_upgrade_leaves_replicas_to_the_autoscaler(program: str, admission: Admission) -> None:
+    name = f"{program}-scaled"
+    admission.make_namespaces([name, "hyperpod-inference-system"])
+    upgrade(program, admission.plane, name, "disaggregated")
+    for role in ("prefill", "decode"):
+        admission.plane.must("scale", f"deployment/{role}-{name}", "--namespace", name, "--replicas=3")
+    upgrade(program, admission.plane, name, "disaggregated", "--set", "shm.sizeLimit=8Gi")
+    replicas = {
+        role: admission.plane.must(
+            "get", f"deployment/{role}-{name}", "--namespace", name, "--output=jsonpath={.spec.replicas}"
+        )
+        for role in ("prefill", "decode")
+    }
+    # The decoders' number is the manifest's, for only prefillers scale here.
+    assert replicas == {"prefill": "3", "decode": "1"}
