@@ -73,14 +73,9 @@ def test_an_upgrade_leaves_replicas_to_the_autoscaler(program: str, admission: A
     name = f"{program}-scaled"
     admission.make_namespaces([name, "hyperpod-inference-system"])
     upgrade(program, admission.plane, name, "disaggregated")
-    for role in ("prefill", "decode"):
-        admission.plane.must("scale", f"deployment/{role}-{name}", "--namespace", name, "--replicas=3")
+    workload = [f"deployment/prefill-{name}", "--namespace", name]
+    admission.plane.must("scale", *workload, "--replicas=3")
     upgrade(program, admission.plane, name, "disaggregated", "--set", "shm.sizeLimit=8Gi")
-    replicas = {
-        role: admission.plane.must(
-            "get", f"deployment/{role}-{name}", "--namespace", name, "--output=jsonpath={.spec.replicas}"
-        )
-        for role in ("prefill", "decode")
-    }
-    # The decoders' number is the manifest's, for only prefillers scale here.
-    assert replicas == {"prefill": "3", "decode": "1"}
+    assert admission.plane.must("get", *workload, "--output=jsonpath={.spec.replicas}") == "3"
+    volumes = admission.plane.must("get", *workload, "--output=jsonpath={.spec.template.spec.volumes}")
+    assert '"sizeLimit":"8Gi"' in volumes
