@@ -63,6 +63,7 @@ def colocated(disaggregated: Document) -> Document:
     changed = copy.deepcopy(disaggregated)
     del changed["spec"]["pdSpec"]
     del changed["spec"]["intelligentRoutingSpec"]
+    del changed["metadata"]["annotations"]
     changed["metadata"]["name"] = "colocated"
     return changed
 

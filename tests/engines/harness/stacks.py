@@ -39,6 +39,7 @@ class Stacks:
         self._reference: Endpoint | None = None
         self._current: tuple[str, Endpoint] | None = None
         self._vocabulary: list[int] = []
+        self._started = 0
         self._all = ExitStack()
         self._changing = ExitStack()
 
@@ -94,7 +95,9 @@ class Stacks:
         if self._current is None or self._current[0] != name:
             self._changing.close()
             self._current = None
-            folder = self._folder / name
+            # A folder of its own each time, for logs are appended to.
+            self._started += 1
+            folder = self._folder / f"{name}-{self._started}"
             planned = prepare(replace(self._runtime, replicas=replicas or {}), make(), folder)
             if transfer:
                 planned = with_router(planned, "transfer", transfer)
