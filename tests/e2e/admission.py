@@ -1,5 +1,6 @@
 """What an API server says to manifests that are never stored."""
 
+import subprocess
 from collections.abc import Iterable
 
 import yaml
@@ -20,10 +21,14 @@ class Admission:
         """Apply manifests without storing them; return all that the API server has against them, warnings included."""
         found = [each for each in yaml.load_all(text, Loader=LOADER) if each]
         self.make_namespaces(each["metadata"].get("namespace", "default") for each in found)
-        done = self.plane.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", *flags, text=text)
+        done = self.apply(text, *flags)
         said = done.stderr.splitlines()
         accepted = done.stdout.count("(server dry run)")
         return said if accepted == len(found) else [*said, f"{accepted} of {len(found)} objects accepted"]
+
+    def apply(self, text: str, *flags: str) -> subprocess.CompletedProcess[str]:
+        """Apply manifests without storing them."""
+        return self.plane.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", *flags, text=text)
 
     def make_namespaces(self, names: Iterable[str]) -> None:
         """Make the namespaces that are not there, and the service account that a controller would make in each."""
