@@ -1,11 +1,12 @@
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from model.running import PIECE, held, run, start
+from model.running import PIECE, command, held, run, start
 
 
 def journals(folder: Path) -> list[str]:
@@ -144,3 +145,31 @@ def test_a_location_without_files_is_refused(tmp_path: Path, to: Path, name: str
     assert f"{tmp_path / name}: no " in done.said.lower()
     assert "; check the model's location" in done.said
     assert "Traceback" not in done.said
+
+
+def test_a_folder_that_cannot_be_written_is_said(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = run("copy", source, "--to", tmp_path / "file" / "model")
+    assert done.code == 1
+    assert "Not a directory; look at the volume and who may write to it" in done.said
+    assert "Traceback" not in done.said
+
+
+def test_a_volume_in_memory_that_is_too_small_says_how_small_it_is(source: Path, to: Path) -> None:
+    to.mkdir()
+    small = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o size=256k small "$0" && "$@"',
+    ]
+    if subprocess.run([*small, str(to), "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this kernel lets nobody but root mount a tmpfs; the test with a file limit covers a full folder")
+    done = subprocess.run(
+        [*small, str(to), *command("copy", source, "--to", to)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"{to}: 421.97 KiB are still to come and 256 KiB are free; raise prefetch.sizeLimit" in done.stderr

@@ -70,9 +70,15 @@ def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
         store = Store(given.to, given.piece_bytes, _FULL)
         fetch(source_of(given, environment), store, given.parallel, logging.getLogger("model").info)
     except FetchError as error:
-        logging.getLogger("model").error("%s", error)
-        return 1
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"{error.filename or given.to}: {error.strerror}; look at the volume and who may write to it")
     return 0
+
+
+def _failed(text: str) -> int:
+    logging.getLogger("model").error("%s", text)
+    return 1
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
