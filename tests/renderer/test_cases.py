@@ -78,7 +78,8 @@ def test_the_values_of_a_case_hold_its_spec_word_for_word(case: Path) -> None:
     values = yaml.safe_load((case / "values.yaml").read_text(encoding="utf-8"))
     spec = endpoint_of(document).spec
     assert {key: values[key] for key in spec} == spec
-    assert set(values) - set(spec) <= {"nameOverride", "namespaceOverride", "instance", "transfer", "cache"}
+    own = {"nameOverride", "namespaceOverride", "instance", "transfer", "cache", "prefetch"}
+    assert set(values) - set(spec) <= own
 
 
 def test_there_are_enough_cases() -> None:
