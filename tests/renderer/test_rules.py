@@ -270,10 +270,11 @@ def test_a_strategy_the_router_does_not_know_is_told(said: Said) -> None:
         assert found.startswith("warning: spec.intelligentRoutingSpec.routingStrategy: accepted, not drawn yet")
 
 
-def test_fsx_without_its_dns_name_is_told(said: Said) -> None:
+def test_fsx_without_its_names_is_told(said: Said) -> None:
     source = {"modelSourceType": "fsx", "fsxStorage": {"fileSystemId": "fs-1"}}
-    (found,) = said({"spec.modelSourceConfig": source})
-    assert found.startswith("warning: spec.modelSourceConfig.fsxStorage.dnsName: not given")
+    dns, mount = said({"spec.modelSourceConfig": source})
+    assert dns.startswith("warning: spec.modelSourceConfig.fsxStorage.dnsName: not given")
+    assert mount.startswith("warning: spec.modelSourceConfig.fsxStorage.mountName: not given: it is taken to be fsx")
 
 
 def test_redis_needs_an_address(said: Said) -> None:
