@@ -1,6 +1,7 @@
 """Second stop: from endpoint.yaml to running engines, by two commands a user types and the pods' own specifications."""
 
 import copy
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from dpd_local.processes import Running, running
 from engines.harness.build import ENGINES, Environment
 
 READY_SECONDS = 400.0
+KNOWN_SECONDS = 30.0
 Document = dict[str, Any]
 
 
@@ -108,6 +110,24 @@ def prepare(runtime: Runtime, endpoint: Document, folder: Path) -> Plan:
 
 @contextmanager
 def serving(planned: Plan, folder: Path) -> Iterator[Endpoint]:
-    """Start all processes of a plan, yield when each one is healthy, end them."""
+    """Start all processes of a plan, yield when each one is healthy and the router knows it, end them."""
     with running(planned, folder, READY_SECONDS) as processes:
-        yield Endpoint(processes)
+        started = Endpoint(processes)
+        deadline = time.monotonic() + KNOWN_SECONDS
+        while unknown(started):
+            assert time.monotonic() < deadline, f"the router never took up {unknown(started)}"
+            time.sleep(0.1)
+        yield started
+
+
+def unknown(endpoint: Endpoint) -> list[str]:
+    """The healthy engines that the router, if there is one, does not send requests to yet."""
+    planned = endpoint.processes.plan
+    if planned.front.role != "router":
+        return []
+    log = endpoint.log("router")
+    return [
+        each.name
+        for each in planned.processes[:-1]
+        if f"worker up: role={each.role} worker={LOOPBACK}:{each.port}\n" not in log
+    ]
