@@ -4,11 +4,14 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from chart.helm import RefusedError
+import yaml
+
+from chart.helm import LOADER, RefusedError
 from contract.samples import spoken
 from contract.walk import Walk
 from schemagen.ledger import Field, fields
 from schemagen.sources import load
+from support.direct import Direct
 from support.paths import ROOT
 
 SOURCES = load(ROOT / "schemas")
@@ -45,6 +48,18 @@ def require_warning_and_no_effect(field: Field, speaker: Field, walk: Walk, valu
     with contextlib.suppress(RefusedError):
         unchanged = walk.manifests(after) == walk.manifests(walk.without(field))
         assert unchanged, "it takes effect, and the ledger says that it does not: say in its row what it does"
+
+
+def require_admission(field: Field, walk: Walk, direct: Direct) -> None:
+    """An API server takes every object that a field changes or adds."""
+    try:
+        before, after = (walk.manifests(each) for each in (walk.without(field), walk.having(field)))
+    except RefusedError:
+        return
+    new = [each for each in after.split("\n---\n") if each not in before.split("\n---\n")]
+    objects = [document for each in new for document in yaml.load_all(each, Loader=LOADER) if document]
+    objections = {f"{each['kind']} {each['metadata']['name']}": direct.objections(each) for each in objects}
+    assert {name: said for name, said in objections.items() if said} == {}
 
 
 def _speaker(field: Field) -> Field | None:

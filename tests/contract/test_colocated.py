@@ -1,9 +1,17 @@
 import pytest
 
 from contract.samples import Samples
-from contract.steps import LEAVES, PARTLY_DRAWN, name, require_effect_or_warning, require_warning_and_no_effect
+from contract.steps import (
+    LEAVES,
+    PARTLY_DRAWN,
+    name,
+    require_admission,
+    require_effect_or_warning,
+    require_warning_and_no_effect,
+)
 from contract.walk import Walk
 from schemagen.ledger import Field
+from support.direct import Direct
 
 pytestmark = pytest.mark.slow
 
@@ -21,3 +29,10 @@ def test_a_value_that_is_not_drawn_is_warned_of_though_others_are(
 ) -> None:
     value = samples.note(field.owner, field.path)["undrawn"]
     require_warning_and_no_effect(field, field, colocated, value)
+
+
+@pytest.mark.parametrize("field", [each for each in LEAVES if each.path[0] != "pdSpec"], ids=name)
+def test_an_api_server_takes_what_a_field_brings_about_when_colocated(
+    field: Field, colocated: Walk, direct: Direct
+) -> None:
+    require_admission(field, colocated, direct)

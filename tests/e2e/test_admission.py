@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.helm import shape_name, shapes, template
+from chart.helm import manifests, of_kind, shape_name, shapes, template
 from cluster.control import ControlPlane
 from cluster.provision import kubernetes_version
 from dpd.cli import main
 from e2e.admission import Admission
+from support.direct import Direct
 from support.paths import CASES, CHART, EXAMPLES, ROOT, TOOLS
 
 pytestmark = pytest.mark.slow
@@ -89,6 +90,13 @@ def test_an_object_with_a_field_nobody_knows_is_refused(admission: Admission) ->
     spoilt = golden.replace("progressDeadlineSeconds:", "progressDeadlineSecond:", 1)
     said = admission.refusals(spoilt, BY_THE_SERVER)
     assert any(".spec.progressDeadlineSecond: field not declared in schema" in line for line in said)
+
+
+def test_an_object_sent_without_kubectl_is_held_to_the_same(direct: Direct) -> None:
+    deployment = of_kind(manifests(template("helm", PAGE / "values.yaml")), "Deployment")[0]
+    assert direct.objections(deployment) == []
+    said = direct.objections({**deployment, "spec": {**deployment["spec"], "replica": 2}})
+    assert any(".spec.replica: field not declared in schema" in line for line in said)
 
 
 def test_an_endpoint_with_a_field_nobody_knows_is_refused(admission: Admission) -> None:

@@ -1,5 +1,6 @@
-"""One API server for the whole session, with the platform's CRDs and our own installed."""
+"""One API server for whoever asks for it, with the platform's CRDs and our own installed."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from cluster.control import ControlPlane, control_plane, install_platform
 from cluster.provision import STAMP
 from e2e.admission import Admission
+from support.direct import Direct
 from support.paths import ROOT
 from support.ports import free_ports
 
@@ -24,3 +26,10 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlan
 @pytest.fixture(scope="session")
 def admission(api_server: ControlPlane) -> Admission:
     return Admission(api_server)
+
+
+@pytest.fixture(scope="session")
+def direct(admission: Admission) -> Iterator[Direct]:
+    admission.make_namespaces(["hyperpod-inference-system"])
+    with contextlib.closing(Direct(admission.plane)) as direct:
+        yield direct
