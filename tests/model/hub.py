@@ -45,6 +45,7 @@ class Hub:
     commits: dict[str, str] = field(default_factory=lambda: {"main": COMMIT, COMMIT: COMMIT})
     token: str | None = None
     accepted: bool = True
+    page: bytes = b""
     asked: list[Asked] = field(default_factory=list)
     faults: dict[str, list["int | Gate | Callable[[dict[str, str]], None] | str"]] = field(default_factory=dict)
     url: str = ""
@@ -137,7 +138,9 @@ class _Front(_Handler):
             if commit is None:
                 return self.finished(404, b"Revision Not Found")
             fault = hub.fault("api")
-            return self.finished(fault if isinstance(fault, int) else 200, json.dumps(hub.listing(commit)).encode())
+            return self.finished(
+                fault if isinstance(fault, int) else 200, hub.page or json.dumps(hub.listing(commit)).encode()
+            )
         model, _, rest = address.path.removeprefix("/").partition("/resolve/")
         commit, _, path = rest.partition("/")
         path = urllib.parse.unquote(path)

@@ -212,3 +212,18 @@ def test_a_hub_that_is_not_there_is_said(to: Path) -> None:
     assert done.code == 1
     assert "4 times in a row; look at the network and start again" in done.said
     assert "Traceback" not in done.said
+
+
+def test_a_page_that_is_no_listing_is_said(hub: Hub, to: Path) -> None:
+    hub.page = b"<html>sign in</html>"
+    done = run("hub", AT, "--to", to, env=env(hub))
+    assert done.code == 1
+    assert "the answer is no JSON; check the address" in done.said
+
+
+@pytest.mark.parametrize("page", [b"{}", b"[]", b'{"sha": "x", "siblings": [{"rfilename": "a"}]}'])
+def test_a_listing_without_sizes_is_said(hub: Hub, to: Path, page: bytes) -> None:
+    hub.page = page
+    done = run("hub", AT, "--to", to, env=env(hub))
+    assert done.code == 1
+    assert f"{AT}: the hub lists no files with their sizes; use another endpoint" in done.said

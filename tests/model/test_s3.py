@@ -151,15 +151,37 @@ def test_a_token_that_is_not_mounted_is_said(service: Service, to: Path) -> None
     assert f"{missing}: No such file or directory; mount the token there" in done.said
 
 
+def test_a_public_bucket_needs_no_keys(service: Service, to: Path, files: dict[str, bytes]) -> None:
+    s3: Any = service.client("s3")
+    for path in files:
+        s3.put_object_acl(Bucket=BUCKET, Key=f"llama/{path}", ACL="public-read")
+    service.post("reset-auth", b"999999999")
+    done = fetched(service, to, {})
+    assert done.code == 0, done.said
+    assert held(to) == files
+
+
+class Pods:
+    """The agent's address, when the credentials it gives end, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.ends = "2099-01-01T00:00:00Z"
+        self.asked = 0
+
+
 @pytest.fixture
-def agent(reader: Service) -> Iterator[str]:
+def agent(reader: Service) -> Iterator[Pods]:
+    pods = Pods()
+
     class Agent(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            pods.asked += 1
             known = self.headers.get("Authorization") == "pod-token"
             told = {"AccessKeyId": reader.access, "SecretAccessKey": reader.secret, "Token": ""}
             self.send_response(200 if known else 403)
             self.end_headers()
-            self.wfile.write(json.dumps({**told, "Expiration": "2099-01-01T00:00:00Z"}).encode() if known else b"")
+            self.wfile.write(json.dumps({**told, "Expiration": pods.ends}).encode() if known else b"")
 
         def log_message(self, *args: object) -> None:
             pass
@@ -167,7 +189,8 @@ def agent(reader: Service) -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Agent)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1/credentials"
+    pods.url = f"http://127.0.0.1:{server.server_address[1]}/v1/credentials"
+    yield pods
     server.shutdown()
     server.server_close()
     thread.join()
@@ -175,14 +198,26 @@ def agent(reader: Service) -> Iterator[str]:
 
 @pytest.mark.parametrize(("said", "code"), [("pod-token", 0), ("another", 1)])
 def test_the_nodes_agent_gives_a_pods_credentials_to_that_pod(
-    reader: Service, agent: str, to: Path, said: str, code: int
+    reader: Service, agent: Pods, to: Path, said: str, code: int
 ) -> None:
     token = to.with_name("token")
     token.write_text(said)
-    env = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": agent, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
+    env = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
     done = fetched(reader, to, env)
     assert done.code == code, done.said
-    refusal = (
-        f"{agent}: no credentials of the pod's identity (403); check the service account and the role's trust policy"
-    )
+    refusal = f"{agent.url}: no credentials of the pod's identity (403); check the service account"
     assert (refusal in done.said) == bool(code)
+    assert agent.asked == 1
+
+
+def test_credentials_that_end_soon_are_asked_for_again(
+    reader: Service, agent: Pods, to: Path, files: dict[str, bytes]
+) -> None:
+    agent.ends = "2020-01-01T00:00:00Z"
+    token = to.with_name("token")
+    token.write_text("pod-token")
+    env = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
+    done = fetched(reader, to, env)
+    assert done.code == 0, done.said
+    assert held(to) == files
+    assert agent.asked > len(files)
