@@ -33,10 +33,10 @@ kubernetes: .cache/cluster/.built ## Build the pinned Kubernetes and fetch the p
 tools: $(VENV)/.installed .cache/bin/.all ## Build the pinned helm, ct, helm-unittest and kubeconform, and the virtual environment
 
 demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) on this machine: router and simulated engines
-	@$(BIN)/dpd-demo $(IEC) $(if $(KEEP),--keep)
+	@$(BIN)/dpd-demo "$(IEC)" $(if $(KEEP),--keep)
 
 render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
-	@$(BIN)/dpd render $(IEC) -o $(OUT)
+	@$(BIN)/dpd render "$(IEC)" -o "$(OUT)"
 
 test: tools kubernetes lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
 	@$(BIN)/pytest -n 2 --dist loadscope

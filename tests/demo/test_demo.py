@@ -84,7 +84,10 @@ def kept() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def test_it_keeps_running_when_asked_says_how_to_call_it_and_ends_cleanly(kept: subprocess.Popen[str]) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda how: how.name)
+def test_it_keeps_running_when_asked_and_leaves_nothing_however_it_ends(
+    kept: subprocess.Popen[str], how: signal.Signals
+) -> None:
     assert kept.stdout is not None
     printed = []
     for line in kept.stdout:
@@ -95,7 +98,7 @@ def test_it_keeps_running_when_asked_says_how_to_call_it_and_ends_cleanly(kept: 
     call = printed[-1].strip()
     answered = subprocess.run(call, shell=True, capture_output=True, text=True, check=False, timeout=60)
     assert '"choices"' in answered.stdout
-    kept.send_signal(signal.SIGTERM)
+    kept.send_signal(how)
     kept.wait(timeout=60)
     deadline = time.monotonic() + 30
     pids = [int(each) for each in PID.findall(text)]
@@ -113,6 +116,24 @@ def test_a_bad_manifest_is_refused_before_anything_starts(tmp_path: Path) -> Non
     assert "spec.pdSpec.prefilSpec" in done.stderr
     assert "Traceback" not in done.stderr
     assert "started" not in done.stdout
+
+
+def test_several_endpoints_are_refused_with_a_remedy(tmp_path: Path) -> None:
+    both = tmp_path / "both.yaml"
+    both.write_text(PAGE.read_text() + "\n---\n" + PAGE.read_text().replace("name: dpd-test", "name: other"))
+    done = demo(both)
+    assert done.returncode == 1
+    assert f"dpd-demo: {both}: several endpoints; the demo runs one, give it a file with one\n" in done.stderr
+
+
+def test_an_output_that_is_full_is_told_without_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(PAGE), cwd=ROOT, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "it needs a folder to write to and an output that takes its report" in done.stderr
 
 
 def test_a_missing_manifest_is_bad_usage() -> None:

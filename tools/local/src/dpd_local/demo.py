@@ -15,14 +15,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import openai
+import yaml
 
 from dpd_local import plan, podspec, prompts, verdict
 from dpd_local.manifests import Manifests, worker_container
 from dpd_local.ports import free_ports
 from dpd_local.processes import Running, StartError, running
 from dpd_local.prompts import Question
+
+if TYPE_CHECKING:
+    import openai
 
 ROOT = Path(__file__).resolve().parents[4]
 CHART = ROOT / "charts" / "dpd"
@@ -35,9 +39,10 @@ class RenderError(Exception):
 def render(manifest: str, folder: Path) -> Manifests:
     """Write values.yaml and manifests.yaml into `folder` with `dpd render` and `helm template`. Raises RenderError."""
     values, rendered = folder / "values.yaml", folder / "manifests.yaml"
-    _run([sys.executable, "-m", "dpd", "render", manifest, "-o", str(values)])
-    if values.is_dir():
-        raise RenderError(f"{manifest}: several endpoints; the demo runs one, give it one document")
+    text = _run([sys.executable, "-m", "dpd", "render", manifest])
+    if len(list(yaml.safe_load_all(text))) != 1:
+        raise RenderError(f"{manifest}: several endpoints; the demo runs one, give it a file with one")
+    values.write_text(text)
     helm = shutil.which("helm")
     if helm is None:
         raise RenderError("helm: not on PATH; run `make demo`, which builds it")
@@ -72,7 +77,7 @@ def model_length(manifests: Manifests) -> int | None:
     return int(value) if value and value.isdigit() else None
 
 
-def ask(client: openai.OpenAI, model: str, question: Question) -> tuple[str, float]:
+def ask(client: "openai.OpenAI", model: str, question: Question) -> tuple[str, float]:
     """Stream one answer; returns its text and the seconds to its first token."""
     start = time.monotonic()
     first = None
@@ -92,7 +97,7 @@ def ask(client: openai.OpenAI, model: str, question: Question) -> tuple[str, flo
     return "".join(pieces), first or 0.0
 
 
-def converse(client: openai.OpenAI, model: str, processes: Running, both: tuple[Question, Question]) -> list[str]:
+def converse(client: "openai.OpenAI", model: str, processes: Running, both: tuple[Question, Question]) -> list[str]:
     """Ask both questions, print what was seen, return every fault."""
     router, decoder = processes.plan.by_role("router"), processes.plan.by_role("decode")
     found: list[str] = []
@@ -140,34 +145,57 @@ def address(processes: Running) -> str:
 
 
 def farewell(front: str, model: str, keep: bool) -> None:
-    """Say how to call it and how to keep it running."""
-    if not keep:
-        print("\nTo keep it running and call it with curl: make demo KEEP=1")
-        return
+    """Say how to keep it running and how to call it; kept, wait for the end."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 20})
     call = ["curl", "-s", f"{front}/v1/chat/completions", "-H", "Content-Type: application/json", "-d", body]
+    if not keep:
+        print(f"\nTo keep it running: make demo KEEP=1. Then call it, at the port it prints:\n  {shlex.join(call)}")
+        return
     print(f"\nIt keeps running until Ctrl-C. Call it:\n  {shlex.join(call)}", flush=True)
     signal.pause()
 
 
 def demonstrate(manifest: str, folder: Path, keep: bool) -> int:
-    """The whole demo in a folder; returns the exit status."""
+    """The whole demo in a folder; returns the exit status. Raises StartError, RenderError."""
+    import openai  # takes a second: here, so that main() meets a Ctrl-C meanwhile
+
     manifests = render(manifest, folder)
-    threshold = threshold_of(manifests)
-    both = prompts.questions(threshold, model_length(manifests))
+    both = prompts.questions(threshold_of(manifests), model_length(manifests))
     planned = plan.make(manifests, folder, free_ports, os.environ)
     with running(planned, folder) as processes:
         introduce(manifest, folder, processes)
         client = openai.OpenAI(base_url=f"{address(processes)}/v1", api_key="unused", max_retries=0)
-        model = client.models.list().data[0].id
-        found = converse(client, model, processes, both)
-        if not found:
-            print("\nBoth prompts went the way they should.")
-            farewell(address(processes), model, keep)
-            return 0
-        print("\n" + "\n".join(f"wrong: {each}" for each in found), file=sys.stderr)
-        print(processes.tails(), file=sys.stderr)
+        model = ""
+        try:
+            model = client.models.list().data[0].id
+            found = converse(client, model, processes, both)
+        except openai.APIError as error:
+            found = [f"the endpoint did not answer: {error}; read the logs"]
+        if found:
+            print("\n" + "\n".join(f"wrong: {each}" for each in found), file=sys.stderr)
+            print(processes.tails(), file=sys.stderr)
+            return 1
+        print("\nBoth prompts went the way they should.")
+        farewell(address(processes), model, keep)
+        return 0
+
+
+def guarded(manifest: str, keep: bool) -> int:
+    """Run the demo in a folder of its own and turn what can go wrong around it into a line and an exit status."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="dpd-demo-") as folder:
+            status = demonstrate(manifest, Path(folder), keep)
+            sys.stdout.flush()
+            return status
+    except (RenderError, StartError) as error:
+        print(f"dpd-demo: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"dpd-demo: {error}; it needs a folder to write to and an output that takes its report", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def main() -> int:
@@ -179,20 +207,7 @@ def main() -> int:
     if not Path(options.manifest).is_file():
         print(f"{options.manifest}: no such file; give the path of an InferenceEndpointConfig", file=sys.stderr)
         return 2
-    try:
-        with tempfile.TemporaryDirectory(prefix="dpd-demo-") as folder:
-            return demonstrate(options.manifest, Path(folder), options.keep)
-    except (RenderError, StartError) as error:
-        print(f"dpd-demo: {error}", file=sys.stderr)
-        return 1
-    except openai.APIError as error:
-        print(
-            f"dpd-demo: the endpoint did not answer: {error}; run it again with --keep and read its logs",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return guarded(options.manifest, options.keep)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ ROUTER_FILE = "config.yaml"
 
 @dataclass(frozen=True)
 class Process:
-    """One process to start: its command, its environment besides what it inherits, its folders, files and port."""
+    """One process to start: its command, its environment besides what it inherits, its folders, files and port.
+
+    `sees` says how many healthy workers of each role a router must report before it is ready; empty for an engine.
+    """
 
     name: str
     role: str
@@ -32,6 +35,7 @@ class Process:
     folders: tuple[Path, ...]
     files: Mapping[Path, str]
     port: int
+    sees: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def health(self) -> str:
@@ -197,6 +201,7 @@ def _router(site: _Site, deployment: Object, pools: Mapping[str, list[_Engine]],
         folders=tuple(mounted.folders.values()),
         files=files,
         port=port,
+        sees={role: len(pool) for role, pool in pools.items()},
     )
 
 

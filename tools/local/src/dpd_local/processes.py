@@ -1,9 +1,12 @@
 """Fourth stop: start the planned processes, wait until they are ready, end them. Nothing else here acts on them."""
 
 import contextlib
+import ctypes
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +19,7 @@ from dpd_local.plan import Plan, Process
 READY_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 TAIL_LINES = 15
+PR_SET_PDEATHSIG = 1
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PYTHONWARNINGS")
 
 
@@ -95,7 +99,12 @@ class Running:
         variables = {**inherited, **process.environment, "PYTHONUNBUFFERED": "1"}
         with (self._folder / f"{process.name}.log").open("ab") as log:
             return subprocess.Popen(
-                process.command, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                process.command,
+                env=variables,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread is running when processes start
             )
 
     def _tail(self, process: Process) -> str:
@@ -108,35 +117,45 @@ class Running:
             if handle.poll() is not None:
                 fact = f"{process.name}: ended with status {handle.returncode} before it was ready"
                 raise StartError(f"{fact}; read its log below\n{self._tail(process)}")
-            if is_ready(process.health):
+            if is_ready(process):
                 return
             time.sleep(0.05)
-        fact = f"{process.name}: {process.health} did not answer 200 within {self._ready_seconds:.0f} s"
+        fact = f"{process.name}: {process.health} did not say ready within {self._ready_seconds:.0f} s"
         raise StartError(f"{fact}; read its log below\n{self._tail(process)}")
 
 
-def is_ready(url: str) -> bool:
-    """Whether a GET answers 200."""
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when the one that started it dies, even by SIGKILL; elsewhere nothing can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def is_ready(process: Process) -> bool:
+    """Whether its health answers 200 and, of a router, whether it sees every worker it should."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always our own http://127.0.0.1
-            status: int = answer.status
-            return status == 200
+        with urllib.request.urlopen(process.health, timeout=2) as answer:  # noqa: S310 - always our own http://127.0.0.1
+            healthy = json.loads(answer.read())["healthy"] if process.sees else {}
+            return bool(answer.status == 200 and all(healthy.get(role) == n for role, n in process.sees.items()))
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
 
 
 @contextlib.contextmanager
 def running(plan: Plan, folder: Path, ready_seconds: float = READY_SECONDS) -> Iterator[Running]:
-    """Start a plan and end it on every way out, SIGTERM included; each process has `ready_seconds` to become ready."""
+    """Start a plan and end it on every way out, also when it is told to end or its terminal closes.
 
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit(143)
+    Each process has `ready_seconds` to become ready.
+    """
 
-    before = signal.signal(signal.SIGTERM, leave)
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     processes = Running(plan, folder, ready_seconds)
     try:
         processes.start()
         yield processes
     finally:
         processes.stop()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
