@@ -31,6 +31,7 @@ def test_a_misspelt_key_is_refused_with_its_path(program: str) -> None:
         ("transfer.fabrik=tcp", "/transfer.*fabrik"),
         ("transfer.fabric=ib", "/transfer/fabric"),
         ("router.replicas=-1", "/router/replicas"),
+        ("router.replicas=0", "/router/replicas"),
         ("pdSpec.routingThreshold=-1", "/pdSpec/routingThreshold"),
         ("worker.environmentVariables[0].valu=1", "/worker/environmentVariables/0.*valu"),
         ("podSecurity.worker.runAsUsr=1", "/podSecurity/worker.*runAsUsr"),
@@ -113,10 +114,13 @@ def test_going_colocated_and_back_leaves_what_both_share_in_place(tmp_path: Path
         ("ConfigMap", "dpd-test-otel"),
         ("ConfigMap", "dpd-test-proxy"),
         ("Deployment", "dpd-test-default-router"),
+        ("NetworkPolicy", "dpd-test-default-router"),
+        ("PodDisruptionBudget", "dpd-test-default-router"),
         ("PersistentVolume", "default-dpd-test-model-ca86fad0"),
         ("PersistentVolumeClaim", "dpd-test-model-ca86fad0"),
         ("Service", "dpd-test-default-routing-service"),
         ("ServiceAccount", "dpd-test-default-router"),
+        ("ServiceAccount", "dpd-test-worker"),
     }
 
 
@@ -124,3 +128,62 @@ def test_going_colocated_and_back_leaves_what_both_share_in_place(tmp_path: Path
 def test_the_charts_own_suites_pass() -> None:
     done = subprocess.run([TOOLS / "helm-unittest", CHART], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
+
+
+def leaves(values: Any, path: str = "") -> list[str]:
+    """Paths of what the chart's values.yaml says, resources apart: empty says nothing, and none is a choice."""
+    match values:
+        case dict() if values and not path.endswith(".resources"):
+            return [leaf for key, value in values.items() for leaf in leaves(value, f"{path}.{key}".lstrip("."))]
+    return [path] if values not in ({}, [], "", None) and not path.endswith((".resources", ".image.tag")) else []
+
+
+def without(paths: list[str]) -> str:
+    return ",".join(f"{path}=null" for path in paths)
+
+
+def refusal_of(program: str, *flags: str) -> list[str]:
+    with pytest.raises(RefusedError) as refusal:
+        template(program, PAGE, *flags)
+    return str(refusal.value).splitlines()
+
+
+@pytest.mark.parametrize("program", ["helm", "helm3"])
+def test_null_in_place_of_a_default_is_refused_wherever_there_is_one(program: str) -> None:
+    paths = [path for path in leaves(yaml.safe_load((CHART / "values.yaml").read_text())) if "repository" not in path]
+    assert len(paths) > 30
+    told = refusal_of(program, "--set", without(paths))
+    assert {f"{path}: null, and the chart reads it; leave it out to have its default" for path in paths} <= set(told)
+
+
+@pytest.mark.parametrize("program", ["helm", "helm3"])
+def test_null_in_place_of_a_whole_section_is_refused_with_its_name(program: str) -> None:
+    defaults: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+    sections = [key for key, value in defaults.items() if leaves(value, key)]
+    told = refusal_of(program, "--set", without([*sections, "podSecurity"]))
+    assert [line for line in told if "null" in line] == sorted(
+        f"{key}: null, and the chart reads it; leave it out to have its default" for key in [*sections, "podSecurity"]
+    )
+
+
+@pytest.mark.parametrize("section", ["router.image", "proxy.image", "collector.image", "rollout.surge", "prefetch.s3"])
+def test_null_in_place_of_a_section_within_is_refused_with_its_path(section: str) -> None:
+    told = refusal_of("helm", "--set", without([section]))
+    assert f"{section}: null, and the chart reads it; leave it out to have its default" in told
+
+
+def test_null_in_place_of_something_empty_is_the_same() -> None:
+    empty = ["imagePullSecrets", "podSecurity.worker", "podSecurity.sidecars", "podSecurity.router"]
+    assert template("helm", PAGE, "--set", without(empty)) == template("helm", PAGE)
+
+
+@pytest.mark.parametrize("namespace", ["Bad_NS", "ns.with.dot", "-a"])
+def test_a_release_namespace_that_is_none_is_refused(namespace: str, tmp_path: Path) -> None:
+    values: dict[str, Any] = yaml.safe_load(PAGE.read_text())
+    values["namespaceOverride"] = ""
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    wanted = f'release namespace: "{namespace}" cannot name a namespace; use at most 63 lower-case letters'
+    with pytest.raises(RefusedError) as refusal:
+        template("helm", file, f"--namespace={namespace}")
+    assert wanted in str(refusal.value)

@@ -20,12 +20,14 @@ ledger of fields; a path into a list is looked at as far as the list.
 {{/* What is legal and unwise, one line each. */}}
 {{- define "dpd.notes.warnings" -}}
 {{- if .Values.pdSpec -}}
-{{- $args := (include "dpd.role" (dict "root" . "role" "decode") | fromJson).args -}}
+{{- $decode := include "dpd.role" (dict "root" . "role" "decode") | fromJson -}}
+{{- $args := $decode.args -}}
+{{- $ranks := int $decode.ranks -}}
 {{- if not (has (include "dpd.args.value" (dict "args" $args "key" "data-parallel-size")) (list "" "1")) }}
   --data-parallel-size: copies of one engine in a pod share its transfer ports, and only the first gets them; raise replicas
 {{- end -}}
 {{- if not .Values.transfer.pagesPerDecoder }}
-  transfer.pagesPerDecoder: absent, so the router cannot tell when a decoder's buffer is full, and a full one wedges prefillers
+  transfer.pagesPerDecoder: absent, so the router cannot tell when a decoder's buffer is full, and a full one wedges prefillers; set it to floor(PD_BUFFER_SIZE / (layers x 2 x 256 x kv_heads / {{ $ranks }} x head_dim x bytes of a value)) with your model's numbers: Llama 3.3 70B at tensor-parallel size 8 and 8 GiB has floor(8589934592 / (80 x 2 x 256 x 8 / 8 x 128 x 2)) = 819
 {{- end -}}
 {{- end -}}
 {{- end }}
