@@ -1,6 +1,7 @@
 """pdSpec and the transfer annotation → the fabric that carries KV from prefillers to decoders."""
 
 from dpd.endpoint import TRANSFER_ANNOTATION, Endpoint
+from dpd.pages import pages_of
 from dpd.yamlout import Entry
 
 
@@ -23,4 +24,15 @@ def entries(endpoint: Endpoint) -> tuple[Entry, ...]:
     held = [Entry("fabric", chosen, reason)]
     if not any(role.has_gpus for role in endpoint.roles):
         held.append(Entry("bufferDevice", "cpu", "From the roles' resources: neither asks for a GPU."))
+    held.extend(_pages(endpoint))
     return (Entry("transfer", tuple(held)),)
+
+
+def _pages(endpoint: Endpoint) -> tuple[Entry, ...]:
+    """The room in a decoder's buffer, when the model is one whose KV is known."""
+    pages = pages_of(endpoint)
+    if pages is None or not pages.count:
+        return ()
+    ranks = f"{pages.ranks} rank{'s' if pages.ranks > 1 else ''}"
+    comment = f"Pages in a decoder's buffer, for {pages.shape.name} over {ranks}: {pages.arithmetic}, rounded down."
+    return (Entry("pagesPerDecoder", pages.count, comment),)

@@ -57,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     hashing_and_buffers.decoders_cache_nothing,
     hashing_and_buffers.buffer_sizes_are_numbers,
     hashing_and_buffers.buffers_fit,
+    hashing_and_buffers.buffers_hold_the_longest_prompt,
     engine_flags.transfer_config_is_ours,
     engine_flags.counts_are_numbers,
     engine_flags.roles_agree,

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from math import ceil
 
 from dpd.endpoint import Endpoint, Role
 from dpd.instances import facts_of
+from dpd.pages import BUFFER_SIZES, PAGE_TOKENS, buffer_bytes, decoder_of, longest_prompt, pages_of
 from dpd.problems import FieldPath, Problem, shown, warning
 from dpd.rules.per_role import PODS, told_once
-from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, DEFAULT_PD_BUFFER_BYTES, gib, gpu_memory_left
+from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, gib, gpu_memory_left
 
 _ENV: FieldPath = ("spec", "worker", "environmentVariables")
-_SIZES = ("LMCACHE_PD_BUFFER_SIZE", "PD_BUFFER_SIZE")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 _UTILIZATION = "--gpu-memory-utilization"
@@ -46,23 +47,38 @@ def buffer_sizes_are_numbers(endpoint: Endpoint) -> Iterator[Problem]:
     """Buffer sizes are numbers of bytes, and both spellings of the name say the same."""
     if not endpoint.is_disaggregated:
         return
-    for name in _SIZES:
+    for name in BUFFER_SIZES:
         value = endpoint.env_value(name)
         if value is not None and not _DIGITS.match(value) and "$(" not in value:
             fact = f"{name} is {shown(value)}, not a number of bytes"
             yield Problem((*_path(endpoint, name), "value"), fact, 'write it out, as in "8589934592" for 8 GiB')
-    ours, theirs = (endpoint.env_value(name) for name in _SIZES)
+    ours, theirs = (endpoint.env_value(name) for name in BUFFER_SIZES)
     if ours is not None and theirs is not None and ours != theirs and "$(" not in ours:
         fact = f"LMCACHE_PD_BUFFER_SIZE, which is {shown(ours)}, wins over PD_BUFFER_SIZE, which is {shown(theirs)}"
-        yield warning(_path(endpoint, _SIZES[0]), fact, "keep PD_BUFFER_SIZE only")
+        yield warning(_path(endpoint, BUFFER_SIZES[0]), fact, "keep PD_BUFFER_SIZE only")
 
 
 def buffers_fit(endpoint: Endpoint) -> Iterator[Problem]:
     """The transfer buffer lies on the GPU, in what the engine leaves of it."""
-    size = _buffer_size(endpoint)
+    size = buffer_bytes(endpoint)
     if not endpoint.is_disaggregated or size is None:
         return
     yield from told_once((role, each) for role in endpoint.roles for each in _buffer_of(endpoint, role, size))
+
+
+def buffers_hold_the_longest_prompt(endpoint: Endpoint) -> Iterator[Problem]:
+    """A prompt needs all its pages in a decoder's buffer at once; one that does not fit is not disaggregated."""
+    decoder, pages = decoder_of(endpoint), pages_of(endpoint)
+    if decoder is None or pages is None:
+        return
+    longest = longest_prompt(decoder)
+    flag = decoder.flag("--max-model-len")
+    needed = ceil(longest / PAGE_TOKENS) if longest else 1
+    if pages.count < needed:
+        where = flag.path if flag and longest else _size_path(endpoint)
+        prompt = f"a prompt of {longest} tokens takes {needed}" if longest else "a prompt takes 1 at least"
+        fact = f"{prompt} of the {pages.count} pages in a decoder's buffer, so it goes direct, without a prefiller"
+        yield warning(where, fact, f"raise PD_BUFFER_SIZE ({pages.arithmetic}), or lower --max-model-len")
 
 
 def _buffer_of(endpoint: Endpoint, role: Role, size: int) -> Iterator[Problem]:
@@ -79,19 +95,11 @@ def _too_big(endpoint: Endpoint, role: Role, size: int, left: int) -> Problem:
     flag = role.flag(_UTILIZATION)
     said = f"{_UTILIZATION} {flag.value}" if flag else f"the default {_UTILIZATION} {DEFAULT_GPU_MEMORY_UTILIZATION}"
     fact = f"the PD buffer takes {gib(size)} of each GPU, {said} leaves {gib(left)} on {PODS}"
-    path = next((_path(endpoint, name) for name in _SIZES if _names(endpoint, name)), _ENV)
-    return warning(path, fact, f"lower {_UTILIZATION}, or PD_BUFFER_SIZE")
+    return warning(_size_path(endpoint), fact, f"lower {_UTILIZATION}, or PD_BUFFER_SIZE")
 
 
-def _buffer_size(endpoint: Endpoint) -> int | None:
-    """The size in force; None when it cannot be told from the manifest."""
-    for name in _SIZES:
-        value = endpoint.env_value(name)
-        if value is not None and _DIGITS.match(value):
-            return int(value)
-        if _names(endpoint, name) and "$(PD_BUFFER_SIZE)" not in (value or ""):
-            return None
-    return DEFAULT_PD_BUFFER_BYTES
+def _size_path(endpoint: Endpoint) -> FieldPath:
+    return next((_path(endpoint, name) for name in BUFFER_SIZES if _names(endpoint, name)), _ENV)
 
 
 def _utilization(role: Role) -> float | None:
