@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
 IEC ?= examples/llama-3.3-70b-dpd.yaml
 OUT ?= values.yaml
 
-.PHONY: help demo render test test-quick lint format generate verify goldens lock tools kubernetes package clean
+.PHONY: help demo render test e2e-engines test-quick lint format generate verify goldens lock tools kubernetes package clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,10 @@ render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 
 test: tools kubernetes lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
 	@$(BIN)/pytest -n 2 --dist loadscope
+
+e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the rendered pods: minutes, 3.5 GB of disk
+	@PYTHONPATH=tests $(BIN)/python -m engines.harness.build
+	@DPD_ENGINES=1 $(BIN)/pytest tests/engines -k 'real or unit'
 
 test-quick: $(VENV)/.installed ## What needs neither Go tools nor many seconds
 	@$(BIN)/pytest -n 2 --dist loadscope -m 'not slow' tests/schemas tests/renderer tests/router tests/simulator

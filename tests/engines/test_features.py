@@ -114,7 +114,6 @@ def test_several_answers_to_one_prompt_are_computed_by_the_decoder_alone(
     assert without_ids(found) == without_ids(post(reference.url(), CHAT, body))
 
 
-@pytest.mark.xfail(reason="the client reads of the prefill leg's one token, not of what it asked for", strict=False)
 def test_an_engines_refusal_reaches_the_client_in_its_own_words(
     reference: Endpoint, disaggregated: Endpoint, tokens: prompts.Tokens
 ) -> None:

@@ -62,7 +62,6 @@ def test_a_buffer_too_small_for_the_load_makes_requests_wait_and_never_wedges(
     assert eventually(lambda: buffer_empty(small), 60)
 
 
-@pytest.mark.xfail(reason="the router reserves pages by the estimate, one token for four characters", strict=False)
 def test_a_prompt_longer_than_the_estimate_does_not_overfill_a_small_buffer(
     small: Endpoint, reference: Endpoint
 ) -> None:

@@ -9,9 +9,9 @@ def request(**changes) -> Request:
     return Request(**{**base, "request_id": "r", **changes})
 
 
-def decide(tokens, threshold=4096, req=None, **outlook):
+def decide(tokens, threshold=4096, req=None, exact=True, **outlook):
     view = Outlook(**{"colocated": False, "prefillers": 1, "decoders": 1, **outlook})
-    return route(req or request(), Prompt(tokens, ""), Policy(threshold, "/v1/chat/completions"), view)
+    return route(req or request(), Prompt(tokens, "", exact), Policy(threshold, "/v1/chat/completions"), view)
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,11 @@ def test_a_transfer_takes_whole_pages_and_one_for_the_rest(tokens, pages):
     assert pages_of(tokens, 256) == pages
 
 
-def test_the_decision_says_how_many_pages_it_takes():
+def test_counted_tokens_take_the_pages_they_fill():
     assert decide(6750).pages == 27
+
+
+def test_an_estimate_may_be_low_so_that_every_byte_of_the_body_may_be_a_token():
+    body = request(raw=b"x" * 27000)
+    assert decide(6750, req=body, exact=False).pages == 106
+    assert decide(6750, req=body, exact=False, capacity=105).reason is Reason.NEVER_FITS

@@ -28,9 +28,6 @@ class Delivery(Generic[C]):
 
     async def run(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
         """Answer the client and return how that ended; raises UnavailableError when no worker could be reached."""
-        if handoff.reply is not None:
-            client.answer(handoff.reply)
-            return End.REFUSED
         if client.gone:
             return await self._abandon(request, handoff, worker, trace)
         try:

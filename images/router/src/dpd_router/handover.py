@@ -7,16 +7,15 @@ decoder's buffer until it restarts. What nobody waits for any more is finished a
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from dpd_router.background import Background
 from dpd_router.connectors import Connector
 from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError
-from dpd_router.pool import Ledger, Pool, Role, Worker
+from dpd_router.pool import Pool, Role, Room, Worker
 from dpd_router.seams import Client, Collects, Notices
 from dpd_router.stages.prefill import prefill
-from dpd_router.stages.transfer import transfer
+from dpd_router.stages.transfer import prompt_tokens, transfer
 from dpd_router.strategies import Strategy
 from dpd_router.trace import Trace
 from dpd_router.types import Decision, Params, Policy, Prompt, Reason, Reply, Request, Step, Verdict
@@ -28,14 +27,13 @@ def nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """What prefill left for decode: `params` when KV waits, a `reply` when the engine refused, neither for direct.
+    """What prefill left for decode: `params` when KV waits, none when the decoder computes the prompt itself.
 
     `free` gives the decoder's pages back; it may be called more than once. `failed` says why there is no KV.
     """
 
     params: Params | None = None
     tag: str = "-"
-    reply: Reply | None = None
     failed: Reason | None = None
     free: Callable[[], None] = nothing
 
@@ -49,7 +47,7 @@ class _Attempt:
     decoder: Worker
     transfer_id: str
     tag: str
-    free: Callable[[], None]
+    room: Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +85,20 @@ class Handover:
             if not await decoder.ledger.reserve(decision.pages, self.policy.room_seconds):
                 handoff = Handoff(failed=Reason.BUFFER_FULL)
                 break
-            free = _once(decoder.ledger, decision.pages)
+            room = decoder.ledger.room(decision.pages)
             if client.gone:
-                free()
+                room.free()
                 return Handoff()
-            attempt = _Attempt(request, prefiller, decoder, self.new_id(), self.pool.tag(prefiller), free)
+            attempt = _Attempt(request, prefiller, decoder, self.new_id(), self.pool.tag(prefiller), room)
             try:
                 handoff = await self._try(attempt, number, trace)
             except Exception:
-                free()  # a mistake of ours must not cost the decoder's room as well
+                room.free()  # a mistake of ours must not cost the decoder's room as well
                 raise
             if handoff.failed is None:
                 return handoff
+            if handoff.failed is Reason.PREFILL_REFUSED:
+                break
         trace.add(Step.FELL_BACK, reason=handoff.failed)
         return handoff
 
@@ -130,15 +130,18 @@ class Handover:
             confirmed = await self.notices.arrived(attempt.transfer_id, ranks, self.policy.ready_seconds)
             self.notices.forget(attempt.transfer_id)
             trace.add(Step.TRANSFERRED, confirmed=confirmed)
-            return Handoff(self._found_by(attempt), attempt.tag, free=attempt.free)
+            tokens = prompt_tokens(sent.reply) if sent.reply else None
+            if tokens is not None:
+                attempt.room.keep(-(-tokens // self.policy.page_tokens))
+            return Handoff(self._found_by(attempt), attempt.tag, free=attempt.room.free)
         self.notices.forget(attempt.transfer_id)
         if verdict is Verdict.RETRY and sent.begun:
-            self.drains.later(attempt.request, self._found_by(attempt), attempt.decoder, attempt.free)
+            self.drains.later(attempt.request, self._found_by(attempt), attempt.decoder, attempt.room.free)
         else:
-            attempt.free()
+            attempt.room.free()
         if verdict is Verdict.REFUSED:
-            trace.add(Step.FELL_BACK, reason=Reason.PREFILL_REFUSED)
-            return Handoff(reply=sent.reply)
+            # Its words are about our leg of one token; the decoder refuses the client's own request in the right ones.
+            return Handoff(failed=Reason.PREFILL_REFUSED)
         return Handoff(failed=Reason.PREFILL_FAILED)
 
     def _found_by(self, attempt: _Attempt) -> Params:
@@ -163,12 +166,6 @@ class Handover:
         sent = await leg
         self.notices.forget(attempt.transfer_id)
         if sent.begun:
-            await self.drains.now(attempt.request, self._found_by(attempt), attempt.decoder, attempt.free)
+            await self.drains.now(attempt.request, self._found_by(attempt), attempt.decoder, attempt.room.free)
         else:
-            attempt.free()
-
-
-def _once(ledger: Ledger, pages: int) -> Callable[[], None]:
-    """Return what releases `pages` at its first call and does nothing after."""
-    left = [partial(ledger.release, pages)]
-    return lambda: left.pop()() if left else None
+            attempt.room.free()

@@ -56,6 +56,24 @@ class Worker:
         return Receiver(self.address.host, self.address.init_ports, self.address.alloc_ports)
 
 
+class Room:
+    """One transfer's share of a ledger: it shrinks when its true size is known, and goes back once."""
+
+    def __init__(self, ledger: "Ledger", pages: int) -> None:
+        self._ledger = ledger
+        self._pages = pages
+
+    def keep(self, pages: int) -> None:
+        """Give back all but `pages`; never takes more."""
+        spare = max(0, self._pages - pages)
+        self._pages -= spare
+        self._ledger.release(spare)
+
+    def free(self) -> None:
+        """Give back what is left; may be called more than once."""
+        self.keep(0)
+
+
 class Ledger:
     """Pages of one decoder's buffer that transfers have taken, in the order in which they asked."""
 
@@ -90,6 +108,10 @@ class Ledger:
         """Give `pages` back and let in who waits."""
         self.used -= pages
         self._admit()
+
+    def room(self, pages: int) -> "Room":
+        """Return the handle of `pages` that were just reserved."""
+        return Room(self, pages)
 
     def _admit(self) -> None:
         while self._waiting and self.capacity is not None and self.used + self._waiting[0][0] <= self.capacity:

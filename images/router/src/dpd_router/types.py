@@ -92,10 +92,14 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """What is known of the prompt: its estimated length in tokens, and its leading text for prefix affinity."""
+    """What is known of the prompt: its estimated length in tokens, and its leading text for prefix affinity.
+
+    `exact` is whether the length was counted, from token ids, and not estimated.
+    """
 
     tokens: int
     lead: str
+    exact: bool = False
 
 
 class Outlook(msgspec.Struct, frozen=True):
@@ -121,7 +125,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Where a request goes, and why. `pages` is what its transfer takes of the decoder's buffer."""
+    """Where a request goes, and why. `pages` is the most its transfer can take of the decoder's buffer."""
 
     disaggregate: bool
     reason: Reason

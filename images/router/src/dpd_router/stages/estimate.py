@@ -33,7 +33,8 @@ def _of_prompt(prompt: Any) -> Prompt:
         case str():
             return _of_text(prompt)
         case [int(), *_]:
-            return Prompt(len(prompt), ",".join(map(str, prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN])))
+            lead = ",".join(map(str, prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN]))
+            return Prompt(len(prompt), lead, exact=True)
         case [str() | list(), *_]:
             # One level of several prompts and no deeper: what is nested further is no prompt.
             parts = [_of_prompt(each) for each in prompt if _is_prompt(each)]

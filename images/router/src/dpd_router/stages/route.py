@@ -5,7 +5,7 @@ from dpd_router.types import Decision, Outlook, Policy, Prompt, Reason, Request
 
 def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) -> Decision:
     """Return where the request goes. A prompt of exactly the threshold is disaggregated; threshold 0 takes all."""
-    pages = pages_of(prompt.tokens, policy.page_tokens)
+    pages = pages_of(_most(request, prompt), policy.page_tokens)
     rows = (
         (outlook.decoders == 0, Reason.NO_WORKER),
         (outlook.colocated, Reason.COLOCATED),
@@ -21,6 +21,14 @@ def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) ->
     return Decision(disaggregate=True, reason=Reason.THRESHOLD, pages=pages)
 
 
+def _most(request: Request, prompt: Prompt) -> int:
+    """Return the most tokens a prompt can have: no token is less than a byte of the body, tools and all.
+
+    An estimate may be low, by half for code and more for other scripts, and a buffer that overflows stops everybody.
+    """
+    return prompt.tokens if prompt.exact else len(request.raw)
+
+
 def pages_of(tokens: int, page_tokens: int) -> int:
-    """Return the pages a prompt takes: whole chunks and one for what is left, and for an estimate that is low."""
+    """Return the pages a prompt takes: whole chunks and one for what is left, and for a chat template's own tokens."""
     return tokens // page_tokens + 1

@@ -1,10 +1,20 @@
 """Fifth stage: what a prefiller's reply means for the decoder's turn."""
 
+import msgspec
+
 from dpd_router.types import Reply, Verdict
 
 # The worker turned the request away before it began with it.
 _BUSY = frozenset({425, 429})
 _TOO_SLOW = 408
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: int
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    usage: _Usage
 
 
 def transfer(reply: Reply) -> Verdict:
@@ -19,3 +29,11 @@ def transfer(reply: Reply) -> Verdict:
     if 400 <= reply.status < 500 and reply.status != _TOO_SLOW:
         return Verdict.REFUSED
     return Verdict.RETRY
+
+
+def prompt_tokens(reply: Reply) -> int | None:
+    """Return the prompt's length as the prefiller counted it; None when its reply does not say."""
+    try:
+        return msgspec.json.decode(reply.body, type=_Counted).usage.prompt_tokens
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
