@@ -4,7 +4,7 @@
 {{- define "dpd.lmcache.enabled" -}}
 {{- if .Values.pdSpec -}}
 true
-{{- else if .Values.kvCacheSpec -}}
+{{- else if kindIs "map" .Values.kvCacheSpec -}}
 {{- $own := include "dpd.args.has" (dict "args" (.Values.worker.args | default list) "key" "kv-transfer-config") -}}
 {{- if and (not $own) (or (include "dpd.lmcache.l1" .) .Values.kvCacheSpec.enableL2Cache) }}true{{ end -}}
 {{- end -}}
@@ -12,7 +12,7 @@ true
 
 {{/* "true" when the CPU cache is on: kvCacheSpec is given and does not turn it off. */}}
 {{- define "dpd.lmcache.l1" -}}
-{{- if .Values.kvCacheSpec }}{{ if ne (get .Values.kvCacheSpec "enableL1Cache" | toString) "false" }}true{{ end }}{{ end -}}
+{{- if kindIs "map" .Values.kvCacheSpec }}{{ if ne (get .Values.kvCacheSpec "enableL1Cache" | toString) "false" }}true{{ end }}{{ end -}}
 {{- end }}
 
 {{/* Takes {first, count} → JSON list of one port per tensor-parallel rank. */}}
