@@ -57,6 +57,8 @@ def test_the_model_may_come_first_without_its_flag() -> None:
         (["--model", "m", "--max-model-len", "lots"], "argument --max-model-len: invalid integer: 'lots'"),
         (["--model", "m", "--max-model-len", "1.5"], "argument --max-model-len: invalid integer: '1.5'"),
         (["--model", "m", "--port"], "argument --port: expected one argument"),
+        (["--model", "m", "--port", "99999"], "argument --port: must be between 0 and 65535, got 99999"),
+        (["--model", "m", "--port", "-1"], "argument --port: must be between 0 and 65535, got -1"),
         (["--model", "m", "--port", "http"], "argument --port: invalid int value: 'http'"),
         (["--model", "m", "--kv-transfer-config", "{"], "cannot be converted to JSON"),
         (["--model", "m", "--kv-transfer-config", "[1]"], "is not a JSON object"),
@@ -82,6 +84,8 @@ def test_sizes_with_units_are_whole_numbers(text: str) -> None:
         (["-tp", "16"], "World size (16) is larger than the number of available GPUs (8)."),
         (["-tp", "8", "-pp", "2"], "World size (16)"),
         (["--max-model-len", "200000"], "User-specified max_model_len (200000) is greater than the derived"),
+        (["--max-model-len", "-5"], "max_model_len must be at least 1, or -1 for the model's own, got -5."),
+        (["--max-model-len", "0"], "max_model_len must be at least 1, or -1 for the model's own, got 0."),
         (["--gpu-memory-utilization", "1.5"], "GPU memory utilization must be greater than 0 and at most 1, got 1.5."),
         (transfer_flag("kv_owner"), "Unsupported kv_role: kv_owner"),
         (transfer_flag("kv_both", "MooncakeConnector"), "Unsupported connector type: MooncakeConnector"),
@@ -93,6 +97,12 @@ def test_an_engine_that_vllm_would_not_start_is_not_started(words: list[str], te
     with pytest.raises(SettingsError) as refused:
         check(settings(["--model", "m", *words], {"PYTHONHASHSEED": "0"}))
     assert text in str(refused.value)
+
+
+def test_a_length_of_minus_one_is_the_models_own() -> None:
+    own = settings(["--model", "m", "-tp", "8", "--max-model-len", "-1"], {})
+    check(own)
+    assert own.max_model_len == settings(["--model", "m", "-tp", "8"], {}).max_model_len == 131072
 
 
 def test_all_reasons_not_to_start_are_given_at_once() -> None:

@@ -56,6 +56,12 @@ def test_the_buffers_size_is_read_under_lmcaches_own_name_only() -> None:
     assert read(env={"LMCACHE_PD_BUFFER_SIZE": "8589934592"}).config.pd_buffer_size == 8589934592
 
 
+def test_a_switch_that_is_neither_on_nor_off_is_off_and_said() -> None:
+    got = read({"enable_pd": 7}, {"LMCACHE_LOCAL_CPU": "no"})
+    assert (got.config.enable_pd, got.config.local_cpu, got.problems) == (False, False, ())
+    assert got.warnings == ("enable_pd: 7 in the configuration file is neither true nor false, read as False",)
+
+
 def test_a_file_is_corrected_and_the_environment_alone_is_not() -> None:
     document = sender_document(PORTS)
     del document["save_unfull_chunk"]
@@ -101,6 +107,16 @@ async def test_a_wrong_configuration_leaves_an_engine_that_looks_healthy_and_tra
         assert await engine.health() == 200
         assert await engine.text(chat(1))
         assert await engine.metric("lmcache:lmcache_is_healthy") == 0
+
+
+async def test_a_buffer_size_with_a_unit_leaves_an_engine_degraded() -> None:
+    document = receiver_document(PORTS)
+    del document["pd_buffer_size"]
+    words = ("-tp", "2", *transfer_flag("kv_consumer"))
+    async with sim(*words, document=document, env={"LMCACHE_PD_BUFFER_SIZE": "8Gi"}) as engine:
+        unread = "pd_buffer_size: '8Gi' in LMCACHE_PD_BUFFER_SIZE cannot be read"
+        assert engine.grep("degraded mode (recompute): " + unread)
+        assert await engine.health() == 200
 
 
 async def test_a_taken_port_leaves_a_receiver_degraded() -> None:

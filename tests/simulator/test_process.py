@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dpd_sim.server import KEEP_ALIVE_SECONDS
 from simulator.engines import Ports, receiver_document, transfer_flag
 from support.ports import free_port
 
@@ -133,15 +134,34 @@ def test_a_taken_port_ends_it_with_a_word() -> None:
 
 
 @pytest.mark.parametrize("content", [None, "a: [", "- a list\n"])
-def test_a_configuration_file_that_cannot_be_read_leaves_it_degraded_and_running(
-    tmp_path: Path, content: str | None
-) -> None:
+def test_a_configuration_file_that_cannot_be_read_keeps_it_from_starting(tmp_path: Path, content: str | None) -> None:
     config = tmp_path / "lmcache.yaml"
     if content is not None:
         config.write_text(content)
-    with process(free_port(), *transfer_flag("kv_consumer"), LMCACHE_CONFIG_FILE=str(config)) as started:
+    done = subprocess.run(
+        [*COMMAND, "--model", "m", "--host", "127.0.0.1", "--port", str(free_port()), *transfer_flag("kv_consumer")],
+        env=environment(LMCACHE_CONFIG_FILE=str(config)),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert f"vllm serve: error: LMCACHE_CONFIG_FILE: {config} " in done.stderr
+
+
+def test_an_empty_configuration_file_leaves_the_defaults(tmp_path: Path) -> None:
+    config = tmp_path / "lmcache.yaml"
+    config.write_text("")
+    with process(free_port(), *transfer_flag("kv_both"), LMCACHE_CONFIG_FILE=str(config)) as started:
         code, out, _ = ended(started, signal.SIGTERM)
-    assert (code, "degraded mode (recompute): LMCACHE_CONFIG_FILE" in out) == (0, True)
+    assert (code, "'enable_pd': False" in out, "degraded" in out) == (0, True, False)
+
+
+def test_a_configuration_file_that_nobody_reads_may_be_missing(tmp_path: Path) -> None:
+    with process(free_port(), LMCACHE_CONFIG_FILE=str(tmp_path / "none.yaml")) as started:
+        code, out, _ = ended(started, signal.SIGTERM)
+    assert (code, "LMCACHE_CONFIG_FILE" in out) == (0, False)
 
 
 def test_a_dead_engine_ends_the_process_when_that_is_asked_for() -> None:
@@ -154,13 +174,12 @@ def test_a_dead_engine_ends_the_process_when_that_is_asked_for() -> None:
         assert started.wait(timeout=10) == 0
 
 
-def test_an_idle_connection_is_closed_after_five_seconds() -> None:
+def test_an_idle_connection_stays_for_the_next_request_and_is_closed_in_the_end() -> None:
     port = free_port()
     with process(port) as started, socket.create_connection(("127.0.0.1", port)) as caller:
-        caller.settimeout(10)
-        caller.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert caller.recv(4096).startswith(b"HTTP/1.1 200 OK")
-        began = time.monotonic()
+        caller.settimeout(10 * KEEP_ALIVE_SECONDS)
+        for _ in range(2):
+            caller.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert caller.recv(4096).startswith(b"HTTP/1.1 200 OK")
         assert caller.recv(1) == b""
-        assert time.monotonic() - began > 3
         assert ended(started, signal.SIGTERM)[0] == 0

@@ -47,8 +47,6 @@ async def start(settings: Settings, clock: Clock, log: Log, metrics: Registry) -
 def _load(settings: Settings, transfer: dict[str, Any], log: Log) -> Loaded:
     extra = transfer.get("kv_connector_extra_config") or {}
     loaded = lmcache_config.load(settings.cache_document, settings.env, extra, settings.ranks)
-    if settings.cache_problem:
-        loaded = Loaded(loaded.config, loaded.warnings, (settings.cache_problem, *loaded.problems))
     for warning in loaded.warnings:
         log.worker(0, "WARNING", warning)
     for rank in range(settings.ranks):
@@ -96,6 +94,7 @@ async def _lmcache(
     senders: list[SenderRank] = []
 
     async def close() -> None:
+        """End the tasks, then the sockets that they use."""
         await cancel(tasks)
         for sender in senders:
             sender.close()

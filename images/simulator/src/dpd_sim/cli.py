@@ -51,8 +51,12 @@ def _cache_document(path: str | None) -> tuple[dict[str, Any] | None, str | None
         return None, None
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        return None, f"{FILE_ENV}: {error}"
+    except OSError as error:
+        return None, f"{FILE_ENV}: {path} cannot be read: {error.strerror}"
+    except (ValueError, yaml.YAMLError) as error:
+        return None, f"{FILE_ENV}: {path} is not YAML: {' '.join(str(error).split())}"
+    if document is None:
+        return {}, None
     if type(document) is not dict:
         return None, f"{FILE_ENV}: {path} is not a mapping"
     return document, None

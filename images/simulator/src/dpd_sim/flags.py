@@ -106,6 +106,7 @@ _LEFT_ALONE: tuple[tuple[tuple[str, ...], Callable[[str], Any]], ...] = (
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Raise FlagError where argparse would end the process."""
         raise FlagError(message)
 
 
@@ -159,4 +160,6 @@ def parse(argv: Sequence[str]) -> Flags:
     ):
         if given[name] < 1:
             raise FlagError(f"argument --{name.replace('_', '-')}: must be at least 1, got {given[name]}")
+    if not 0 <= given["port"] <= 65535:
+        raise FlagError(f"argument --port: must be between 0 and 65535, got {given['port']}")
     return Flags(model=model, **{name: given[name] for name in Flags.__dataclass_fields__ if name != "model"})

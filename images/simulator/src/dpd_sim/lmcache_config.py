@@ -56,8 +56,12 @@ class Loaded:
     problems: tuple[str, ...] = ()
 
 
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_BOOLEANS = _TRUE | {"false", "0", "no", "off", ""}
+
+
 def _flag(value: Any) -> bool:
-    return str(value).strip().lower() in {"true", "1", "yes", "on"}
+    return str(value).strip().lower() in _TRUE
 
 
 def _ports(value: Any) -> tuple[int, ...]:
@@ -119,13 +123,17 @@ class _Gathered:
     problems: list[str] = field(default_factory=list)
 
     def put(self, key: str, value: Any, source: str) -> None:
+        """Read one value and keep it; what cannot be read is noted instead."""
         if key not in _KEYS:
             self.warnings.append(f"{key}: unknown configuration key in {source}, dropped")
         elif value is None:
             self.values[key] = None
         else:
+            reader = _READ.get(key, str)
+            if reader is _flag and str(value).strip().lower() not in _BOOLEANS:
+                self.warnings.append(f"{key}: {value!r} in {source} is neither true nor false, read as False")
             try:
-                self.values[key] = _READ.get(key, str)(value)
+                self.values[key] = reader(value)
             except (TypeError, ValueError):
                 self.problems.append(f"{key}: {value!r} in {source} cannot be read")
 

@@ -36,6 +36,8 @@ PRESETS = {
 }
 _WIDTH = {"float32": 4, "float": 4, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1}
 KNOB = "DPD_SIM_"
+OWN_LENGTH = -1
+"""As --max-model-len: the model's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class Settings:
     @property
     def max_model_len(self) -> int:
         """Tokens a request may have, prompt and answer together."""
-        return self.flags.max_model_len or self.knobs.shape.max_len
+        given = self.flags.max_model_len
+        return self.knobs.shape.max_len if given in {None, OWN_LENGTH} else given
 
     @property
     def kv_tokens(self) -> int:
@@ -137,6 +140,8 @@ def check(settings: Settings) -> None:
     """Refuse what vLLM refuses at start. Raises SettingsError with all reasons at once."""
     rules = (_heads(settings), _world(settings), _length(settings), _memory(settings))
     found = [problem for problem in rules if problem] + _check_transfer(settings.flags.kv_transfer_config)
+    if settings.cache_problem and uses_lmcache(settings.flags):
+        found.append(settings.cache_problem)
     if found:
         raise SettingsError("\n".join(found))
 
@@ -156,6 +161,8 @@ def _world(settings: Settings) -> str | None:
 
 def _length(settings: Settings) -> str | None:
     wanted, limit = settings.max_model_len, settings.knobs.shape.max_len
+    if wanted < 1:
+        return f"max_model_len must be at least 1, or {OWN_LENGTH} for the model's own, got {wanted}."
     if wanted <= limit:
         return None
     return f"User-specified max_model_len ({wanted}) is greater than the derived max_model_len ({limit})."
@@ -175,6 +182,11 @@ def _memory(settings: Settings) -> str | None:
 
 _CONNECTORS = ("LMCacheConnectorV1", "LMCacheConnectorV1Dynamic", "NixlConnector")
 _ROLES = ("kv_producer", "kv_consumer", "kv_both")
+
+
+def uses_lmcache(flags: Flags) -> bool:
+    """Say whether the connector is LMCache's, which then reads its configuration file."""
+    return str((flags.kv_transfer_config or {}).get("kv_connector")).startswith("LMCacheConnector")
 
 
 def _check_transfer(config: Mapping[str, Any] | None) -> list[str]:
