@@ -14,7 +14,7 @@ OUT ?= values.yaml
 .PHONY: help demo render test e2e-engines test-quick lint format generate verify goldens lock tools kubernetes package clean
 
 help: ## List every target
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: requirements.lock pyproject.toml $(wildcard */pyproject.toml */*/pyproject.toml) tools/install.py
 	@$(PYTHON) tools/install.py $(VENV)
