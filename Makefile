@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
 IEC ?= examples/llama-3.3-70b-dpd.yaml
 OUT ?= values.yaml
 
-.PHONY: help demo render test e2e-engines test-quick lint format generate verify goldens lock tools kubernetes package clean
+.PHONY: help demo render test conformance e2e-engines test-quick lint format generate verify goldens lock tools kubernetes package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,7 +39,10 @@ render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 	@$(BIN)/dpd render "$(IEC)" -o "$(OUT)"
 
 test: tools kubernetes lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
-	@$(BIN)/pytest -n 2 --dist loadscope
+	@$(BIN)/pytest -n 2 --dist loadscope --ignore tests/engines
+
+conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
+	@$(BIN)/pytest tests/engines
 
 e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the rendered pods: minutes, 3.5 GB of disk
 	@PYTHONPATH=tests $(BIN)/python -m engines.harness.build
