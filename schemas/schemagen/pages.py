@@ -48,6 +48,7 @@ def _objects(sources: Sources, root: Schema) -> list[str]:
     found: list[str] = []
 
     def visit(schema: Schema) -> None:
+        """Add what `schema` names, depth first."""
         for name in _named_in(sources, schema):
             if name not in found:
                 found.append(name)

@@ -27,7 +27,20 @@ def accepted(**body):
         (b'"text"', "The body is not a JSON object with members"),
         (b"{}", "The body is not a JSON object with members"),
         (b'{"a":NaN}', "The body is not JSON"),
-        (b'{"a":"\xff"}', "The body is not JSON"),
+        (b'{"a":"\xff"}', "The body is not valid Unicode text: invalid start byte; send UTF-8."),
+        (
+            b'{"a":"\\ud800"}',
+            "The body is not valid Unicode text: an escape such as \\ud800 is half of a character; send UTF-8.",
+        ),
+        (
+            b'{"a":"\\\\ \\ud83d\\ude00 \\uD83D\\n\\uDE00"}',
+            "The body is not valid Unicode text: an escape such as \\ud800 is half of a character; send UTF-8.",
+        ),
+        (
+            b'{"a":"x\\udc00"}',
+            "The body is not valid Unicode text: an escape such as \\ud800 is half of a character; send UTF-8.",
+        ),
+        (b'{"a":"\\\\ud800', "The body is not JSON: Input data was truncated; send a JSON object."),
         (b"\xef\xbb\xbf{}", "The body is not JSON"),
         ('{"a":1}'.encode("utf-16"), "The body is not JSON"),
         (b'{"a":' * 100_000, "The body is nested too deeply; send fewer levels."),

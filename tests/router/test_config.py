@@ -69,9 +69,16 @@ def test_a_colocated_configuration_needs_no_transfer():
         ("listen", [], "listen: must be a mapping, is a list; write it as key: value lines"),
         ("endpoint", ..., "endpoint: required; add this section"),
         ("endpoint.name", ..., "endpoint.name: required; add a string"),
-        ("endpoint.name", 5, "endpoint.name: must be a string that is not empty, is a int; write a string"),
+        ("endpoint.name", 5, "endpoint.name: must be a string that is not empty, is a whole number; write a string"),
         ("routing.threshold", -1, "routing.threshold: -1 is no whole number from 0 to 2147483647; write such a number"),
         ("routing.threshhold", 1, "routing.threshhold: is not a key of this section; did you mean 'threshold'?"),
+        ("endpoint.name", 0.5, "endpoint.name: must be a string that is not empty, is a number; write a string"),
+        ("endpoint.name", "", "endpoint.name: must be a string that is not empty, is an empty string; write a string"),
+        (
+            "pools.zork",
+            [],
+            "pools.zork: is not a key of this section; known keys: decode, prefill, worker",
+        ),
         (
             "routing.strategy",
             "kvaware",
@@ -120,7 +127,7 @@ def test_a_colocated_configuration_needs_no_transfer():
         ),
         ("pools.decode", "x", "pools.decode: must be a list, is a string; write one `- host: …` entry per host"),
         ("pools.decode", [{"port": 1}], "pools.decode[0].host: required; add a string"),
-        ("pools.decode", [7], "pools.decode[0]: must be a mapping, is a int; write it as key: value lines"),
+        ("pools.decode", [7], "pools.decode[0]: must be a mapping, is a whole number; write it as key: value lines"),
         (
             "pools.decode",
             [{"host": "h", "initPorts": [1]}],

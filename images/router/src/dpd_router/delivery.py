@@ -40,6 +40,7 @@ class Delivery(Generic[C]):
         read = False
 
         def first(status: int) -> None:
+            """Note the first byte; with a good status the pages are read."""
             nonlocal read
             trace.add(Step.FIRST_BYTE)
             if status == OK:

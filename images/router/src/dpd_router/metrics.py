@@ -22,6 +22,7 @@ class _PoolGauges(Collector):
         self._background = background
 
     def collect(self) -> list[Metric]:
+        """Return what is so now, worker by worker."""
         labels = ["role", "worker"]
         up = GaugeMetricFamily("dpd_router_worker_up", "1 when a worker takes requests.", labels=labels)
         flying = GaugeMetricFamily("dpd_router_worker_in_flight", "Requests a worker is busy with.", labels=labels)

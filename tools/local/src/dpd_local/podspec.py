@@ -36,6 +36,7 @@ def expand(text: str, environment: Mapping[str, str]) -> str:
     """Kubernetes' `$(VAR)` expansion: an unknown name stays as written, `$$` is a dollar sign."""
 
     def replace(match: re.Match[str]) -> str:
+        """What stands for one reference."""
         if match.group(1) == "$":
             return "$"
         return environment.get(match.group(2), match.group(0))

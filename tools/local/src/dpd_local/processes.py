@@ -148,6 +148,7 @@ def running(plan: Plan, folder: Path, ready_seconds: float = READY_SECONDS) -> I
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
+        """Turn a signal into an exception, so that every process is ended."""
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}

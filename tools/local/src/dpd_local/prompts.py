@@ -42,6 +42,7 @@ def questions(threshold: int | None, max_model_len: int | None) -> tuple[Questio
     long = long_text(threshold or 0, max_model_len, answer=30)
 
     def crosses(text: str) -> bool:
+        """Say whether a prompt is long enough for a prefiller."""
         return threshold is not None and len(text) // CHARACTERS_PER_TOKEN >= threshold
 
     return (

@@ -7,6 +7,7 @@ from typing import Any
 from dpd_router.errors import Problem
 
 _MISSING = object()
+_ALIKE = 0.75  # below it a hint is a guess: half of two short words are often the same letters
 
 
 class Section:
@@ -103,7 +104,7 @@ class Section:
         """Report every key that nothing has asked for."""
         for key in self._value:
             if key not in self._known:
-                near = get_close_matches(str(key), self._known, 1)
+                near = get_close_matches(str(key), self._known, 1, _ALIKE)
                 hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(self._known))}"
                 self.problem(str(key), "is not a key of this section", hint)
 
@@ -136,5 +137,13 @@ def _shown(value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {"NoneType": "empty", "dict": "a mapping", "list": "a list", "str": "a string", "bool": "a boolean"}
+    names = {
+        "NoneType": "empty",
+        "dict": "a mapping",
+        "list": "a list",
+        "str": "an empty string" if value == "" else "a string",
+        "bool": "a boolean",
+        "int": "a whole number",
+        "float": "a number",
+    }
     return names.get(type(value).__name__, f"a {type(value).__name__}")

@@ -1,5 +1,6 @@
 """First stage: the body, parsed once, and nothing in it that only the router may say."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -36,7 +37,11 @@ def _parsed(raw: bytes) -> Body:
         raise BadRequestError("The body is empty; send a JSON object with messages or a prompt.", code="empty_body")
     try:
         body = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise _no_text(error.reason) from None
+    except msgspec.MsgspecError as error:
+        if _surrogate(raw, error):
+            raise _no_text("an escape such as \\ud800 is half of a character") from None
         raise BadRequestError(f"The body is not JSON: {error}; send a JSON object.", code="invalid_json") from None
     except RecursionError:
         raise BadRequestError("The body is nested too deeply; send fewer levels.", code="invalid_json") from None
@@ -45,6 +50,19 @@ def _parsed(raw: bytes) -> Body:
             "The body is not a JSON object with members; send messages or a prompt.", code="invalid_json"
         )
     return body
+
+
+def _no_text(fact: str) -> BadRequestError:
+    return BadRequestError(f"The body is not valid Unicode text: {fact}; send UTF-8.", code="invalid_json")
+
+
+# The parser that meets half of a character near the end looks for the other half, and finds the end instead.
+_HALF_AT_END = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}.{0,5}\Z", re.DOTALL)
+
+
+def _surrogate(raw: bytes, error: Exception) -> bool:
+    """Say whether what the parser met is half of a character; looks at the end of `raw` only, however long it is."""
+    return "surrogate" in str(error) or _HALF_AT_END.search(raw[-64:]) is not None
 
 
 def _fans_out(body: Body) -> bool:

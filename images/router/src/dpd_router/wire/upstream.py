@@ -67,9 +67,11 @@ class _Framing:
         return self._parser.get_status_code()
 
     def on_message_begin(self) -> None:
+        """Note that there is more than one message, when one is over already."""
         self.excess = self.complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the head, and what it says of the body's framing; trailers are left out."""
         if self.started:
             return
         self.headers.append((name, value))
@@ -80,16 +82,20 @@ class _Framing:
             self.chunked = True
 
     def on_headers_complete(self) -> None:
+        """Note that the head is over."""
         self.started = True
         self.keep_alive = self._parser.should_keep_alive()  # cannot be asked once the message is over
 
     def on_chunk_header(self) -> None:
+        """Note that a chunk began."""
         self.between_chunks = False
 
     def on_chunk_complete(self) -> None:
+        """Note that a chunk ended."""
         self.between_chunks = True
 
     def on_message_complete(self) -> None:
+        """Note that the response is over."""
         self.complete = True
 
 
