@@ -38,6 +38,7 @@ class _Homebound(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
+        """Return the request that follows, stripped of its credentials when the host is another."""
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request is not None and _origin(newurl) != _origin(req.full_url):
             request.remove_header("Authorization")

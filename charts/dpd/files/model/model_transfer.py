@@ -32,6 +32,7 @@ class _Progress:
         self.began = self.said = self.clock()
 
     def add(self, count: int) -> None:
+        """Count bytes that have arrived; now and then, say how many there are."""
         with self.lock:
             self.moved += count
             now = self.clock()
