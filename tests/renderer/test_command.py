@@ -112,7 +112,8 @@ def test_the_next_command_names_the_file_written(dpd: Callable[..., Any], tmp_pa
 
 def test_a_missing_file_is_bad_usage(dpd: Callable[..., Any]) -> None:
     ran = dpd("validate", "nowhere.yaml")
-    assert (ran.code, ran.err) == (2, "dpd: nowhere.yaml: No such file or directory\n")
+    assert ran.code == 2
+    assert ran.err == "dpd: nowhere.yaml: no such file; give the path of an InferenceEndpointConfig\n"
 
 
 def test_a_missing_file_does_not_hide_problems_of_others(dpd: Callable[..., Any], manifest: Any) -> None:
@@ -124,11 +125,35 @@ def test_a_missing_file_does_not_hide_problems_of_others(dpd: Callable[..., Any]
 
 def test_a_folder_is_no_manifest(dpd: Callable[..., Any], tmp_path: Path) -> None:
     ran = dpd("render", tmp_path)
-    assert (ran.code, ran.err) == (2, f"dpd: {tmp_path}: Is a directory\n")
+    assert ran.code == 2
+    assert ran.err == f"dpd: {tmp_path}: is a folder; give the path of an InferenceEndpointConfig in it\n"
 
 
 def test_a_name_with_a_null_byte_is_bad_usage(dpd: Callable[..., Any]) -> None:
-    assert dpd("validate", "a\0b").code == 2
+    ran = dpd("validate", "a\0b")
+    assert ran.code == 2
+    assert ran.err.endswith("; give the path of an InferenceEndpointConfig\n")
+
+
+def test_an_empty_name_is_bad_usage(dpd: Callable[..., Any], manifest: Any) -> None:
+    ran = dpd("validate", "")
+    assert (ran.code, ran.err) == (2, "dpd: FILE is empty; give the path of an InferenceEndpointConfig\n")
+    ran = dpd("render", "-", "-o", "", stdin=manifest().encode())
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "dpd: -o: the path is empty; give a file, a folder (PATH/), or - for standard output\n"
+
+
+def test_any_other_refusal_of_the_system_has_a_remedy_too(dpd: Callable[..., Any]) -> None:
+    ran = dpd("validate", EXAMPLE / "x.yaml")
+    assert ran.code == 2
+    assert ran.err == f"dpd: {EXAMPLE}/x.yaml: not a directory; give the path of an InferenceEndpointConfig\n"
+
+
+def test_standard_input_is_read_once(dpd: Callable[..., Any], manifest: Any) -> None:
+    ran = dpd("validate", "-", "-", stdin=manifest().encode())
+    assert ran.code == 2
+    assert ran.out == "stdin: 1 endpoint, valid\n"
+    assert ran.err == "dpd: standard input is given twice, and can be read once; write - only once\n"
 
 
 def test_an_output_in_no_folder_is_bad_usage(dpd: Callable[..., Any], tmp_path: Path) -> None:
@@ -140,7 +165,7 @@ def test_an_output_in_no_folder_is_bad_usage(dpd: Callable[..., Any], tmp_path: 
 def test_an_output_the_system_refuses_is_bad_usage(dpd: Callable[..., Any], tmp_path: Path) -> None:
     ran = dpd("render", EXAMPLE, "-o", tmp_path / ("x" * 300))
     assert ran.code == 2
-    assert ran.err.endswith(": File name too long\n")
+    assert ran.err.endswith(": the name is too long; give a shorter one to -o\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -175,8 +200,17 @@ def test_several_endpoints_come_out_as_one_stream(dpd: Callable[..., Any], manif
 
 def test_several_endpoints_go_into_a_folder(dpd: Callable[..., Any], manifest: Any, tmp_path: Path) -> None:
     text = manifest() + "---\n" + manifest({"metadata.name": "other", "metadata.namespace": None})
-    assert dpd("render", "-", "-o", f"{tmp_path}/", stdin=text.encode()).code == 0
+    ran = dpd("render", "-", "-o", f"{tmp_path}/", stdin=text.encode())
+    assert ran.code == 0
+    assert ran.out == f"wrote {tmp_path}/default-dpd-test.yaml\nwrote {tmp_path}/default-other.yaml\n"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["default-dpd-test.yaml", "default-other.yaml"]
+
+
+def test_a_folder_that_exists_needs_no_slash_and_the_file_in_it_is_named(
+    dpd: Callable[..., Any], manifest: Any, tmp_path: Path
+) -> None:
+    ran = dpd("render", "-", "-o", tmp_path, stdin=manifest().encode())
+    assert (ran.code, ran.out) == (0, f"wrote {tmp_path}/default-dpd-test.yaml\n")
 
 
 def test_several_endpoints_do_not_fit_one_file(dpd: Callable[..., Any], manifest: Any, tmp_path: Path) -> None:

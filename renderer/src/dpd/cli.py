@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         metavar="PATH",
         default="-",
-        help="a file, or a folder (PATH/) that gets NAMESPACE-NAME.yaml per endpoint; default: standard output",
+        help="a file, or a folder (PATH/, or one that exists) that gets NAMESPACE-NAME.yaml per endpoint, "
+        "and then says which; default: standard output",
     )
     for command in (validate, render):
         command.add_argument("--strict", action="store_true", help="treat warnings as errors")

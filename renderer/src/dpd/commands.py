@@ -1,5 +1,6 @@
 """What `dpd validate` and `dpd render` do, between the command line and the pure stages."""
 
+import errno
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,18 @@ from dpd.yamlout import write
 OK, BAD_MANIFEST, BAD_USAGE = 0, 1, 2
 STDIN = "-"
 _DEFAULT_NAME = "values.yaml"
+_NO_MANIFEST = {
+    errno.ENOENT: "no such file; give the path of an InferenceEndpointConfig",
+    errno.EISDIR: "is a folder; give the path of an InferenceEndpointConfig in it",
+    errno.EACCES: "may not be read; give yourself the right to: chmod u+r",
+}
+_NO_OUTPUT = {
+    errno.EACCES: "may not be written; give yourself the right to: chmod u+w, or give another path to -o",
+    errno.EISDIR: "is a folder; give the path of a file to -o",
+    errno.EROFS: "lies on a file system that is read-only; give another path to -o",
+    errno.ENOSPC: "no space is left on the device; make room, or give another path to -o",
+    errno.ENAMETOOLONG: "the name is too long; give a shorter one to -o",
+}
 
 
 class UsageError(Exception):
@@ -28,8 +41,12 @@ def validate(files: Iterable[str], *, is_strict: bool) -> int:
     """Check every file and print all problems. Returns the exit code."""
     contract = Contract(contract_schema())
     code = OK
+    has_read_stdin = False
     for file in files:
         try:
+            if file == STDIN and has_read_stdin:
+                raise UsageError("standard input is given twice, and can be read once; write - only once")
+            has_read_stdin = has_read_stdin or file == STDIN
             code = max(code, _validate_one(file, contract, is_strict=is_strict))
         except UsageError as error:
             _complain(str(error))
@@ -50,6 +67,8 @@ def render(file: str, output: str, *, is_strict: bool) -> int:
     """Check a file and write the values of its endpoints, if nothing is wrong. Returns the exit code."""
     contract = Contract(contract_schema())
     try:
+        if not output:
+            raise UsageError("-o: the path is empty; give a file, a folder (PATH/), or - for standard output")
         checked = check_file(_load(file), contract, is_strict=is_strict)
         _report(file, checked.problems)
         if not checked.is_good:
@@ -57,13 +76,19 @@ def render(file: str, output: str, *, is_strict: bool) -> int:
         if output == STDIN:
             _print("---\n".join(_text(each, _DEFAULT_NAME, contract) for each in checked.endpoints))
             return OK
-        with _usage_errors(output):
-            targets = _targets(output, checked.endpoints)
-            _write({path: _text(each, path.name, contract) for path, each in targets.items()})
+        _write_values(output, checked.endpoints, contract)
     except UsageError as error:
         _complain(str(error))
         return BAD_USAGE
     return OK
+
+
+def _write_values(output: str, endpoints: tuple[Endpoint, ...], contract: Contract) -> None:
+    with _usage_errors(output, _NO_OUTPUT, "give another path to -o"):
+        targets = _targets(output, endpoints)
+        _write({path: _text(each, path.name, contract) for path, each in targets.items()})
+    if Path(output) not in targets:
+        _print("".join(f"wrote {path}\n" for path in targets))
 
 
 def _text(endpoint: Endpoint, file_name: str, contract: Contract) -> str:
@@ -90,8 +115,10 @@ def _write(texts: Mapping[Path, str]) -> None:
 def _load(file: str) -> bytes:
     """Read at most one byte more than a manifest may have."""
     if file == STDIN and sys.stdin is None:
-        raise UsageError("standard input is closed")
-    with _usage_errors(file):
+        raise UsageError("standard input is closed; give the path of a file instead of -")
+    if not file:
+        raise UsageError("FILE is empty; give the path of an InferenceEndpointConfig")
+    with _usage_errors(_shown_name(file), _NO_MANIFEST, "give the path of an InferenceEndpointConfig"):
         if file == STDIN:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
         with Path(file).open("rb") as opened:
@@ -99,16 +126,21 @@ def _load(file: str) -> bytes:
 
 
 @contextmanager
-def _usage_errors(name: str) -> Iterator[None]:
-    """What the system says about a path becomes a usage error. A reader that went away is no error of the path."""
+def _usage_errors(name: str, known: Mapping[int, str], remedy: str) -> Iterator[None]:
+    """What the system says about a path becomes a usage error. A reader that went away is no error of the path.
+
+    known: fact and remedy by errno; remedy: what to do about any other.
+    """
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise UsageError(f"{name}: {error.strerror}") from None
+        fact = str(error.strerror).lower()
+        said = known.get(error.errno or 0, f"{fact}; {remedy}")
+        raise UsageError(f"{name}: {said}") from None
     except ValueError as error:
-        raise UsageError(f"{shown(name)}: {error}") from None
+        raise UsageError(f"{shown(name)}: {error}; {remedy}") from None
 
 
 def _report(file: str, problems: Iterable[Problem]) -> None:
@@ -129,8 +161,8 @@ def _count(checked: Checked) -> str:
 def _print(text: str) -> None:
     """Write UTF-8 whatever the locale is."""
     if sys.stdout is None:
-        raise UsageError("standard output is closed")
-    with _usage_errors("standard output"):
+        raise UsageError("standard output is closed; open it, or give a path to -o")
+    with _usage_errors("standard output", _NO_OUTPUT, "send it elsewhere"):
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.buffer.flush()
 
