@@ -360,10 +360,13 @@ def test_the_models_volume_may_not_take_a_reserved_name(said: Said) -> None:
 
 
 def test_a_line_break_at_the_end_of_a_name_is_part_of_it(said: Said) -> None:
-    assert said({"metadata.name": "a\n"})[0].startswith(r'metadata.name: "a\n" cannot name a Service; ')
-    assert said({"metadata.namespace": "a\n"}) == [
-        r'metadata.namespace: "a\n" cannot name a namespace; use lower-case letters, digits and dashes'
-    ]
+    for path in ("metadata.name", "metadata.namespace", "spec.kubernetes.serviceAccountName"):
+        assert said({path: "a\n"}) == [
+            rf'{path}: "a\n" is not a DNS name; use lower-case letters, digits and dashes, '
+            "with a letter or digit at both ends"
+        ]
+    for path in ("spec.modelName", "spec.worker.modelVolumeMount.name", "spec.modelSourceConfig.s3Storage.bucketName"):
+        assert rf'{path}: "a\n" ends with a line break; write it behind its key, without | or >' in said({path: "a\n"})
 
 
 def test_lists_that_are_too_long_or_empty_are_told_by_how_much(said: Said) -> None:

@@ -44,10 +44,10 @@ def check_file(data: bytes, contract: Contract, *, is_strict: bool = False) -> C
 
 def check_document(document: Document, contract: Contract) -> tuple[list[Problem], Endpoint | None]:
     """Check one document; the endpoint is None when the document is no InferenceEndpointConfig at all."""
-    problems = contract.problems(document)
+    problems = [each for each in contract.problems(document) if each.path not in document.refused]
     endpoint = None
     if not any(each.path in ((), ("kind",), ("apiVersion",)) for each in problems):
-        endpoint = endpoint_of(document, (each.path for each in problems))
+        endpoint = endpoint_of(document, (*document.refused, *(each.path for each in problems)))
         problems = problems + check(endpoint)
     return [each.at_line(document.line_of(each.path)) for each in problems], endpoint
 

@@ -3,10 +3,11 @@
 The schema says what is allowed, `wording` says it in sentences. No I/O: the schema comes in as data.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft7Validator
+from jsonschema import Draft7Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from dpd import wording
@@ -19,12 +20,28 @@ API_VERSION = "inference.sagemaker.aws.amazon.com/v1"
 KIND = "InferenceEndpointConfig"
 
 
+# In a schema `$` is the end of the text; Python's also matches before a line break at the end.
+_END = re.compile(r"(\\.|\[(?:\\.|[^\]\\])*\])|\$")
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    exact = _END.sub(lambda found: found[1] or r"\Z", pattern)
+    if isinstance(instance, str) and not re.search(exact, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+# The library does not annotate this function.
+_extend: Any = validators.extend
+_Validator: Any = _extend(Draft7Validator, {"pattern": _pattern})
+
+
 class Contract:
     """The contract's schema, ready to check documents against."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        """Take the JSON schema of a whole document, as draft 7 writes it."""
         self._schema = schema
-        self._validator = Draft7Validator(schema)
+        self._validator = _Validator(schema)
 
     @property
     def spec_keys(self) -> tuple[str, ...]:
@@ -108,5 +125,6 @@ def _stranger(value: Any) -> list[Problem]:
         near = f"did you mean {KIND}?" if nearest(kind, [KIND]) else "keep it in a file of its own for kubectl apply"
         return [Problem(("kind",), f"{shown(kind)} is not rendered, only {KIND} is", near)]
     if isinstance(version, str) and version != API_VERSION:
-        return [Problem(("apiVersion",), f"{shown(version)} is not supported", f"write {API_VERSION}")]
+        older = ": v1alpha1 has no pdSpec" if version == f"{API_VERSION}alpha1" else ""
+        return [Problem(("apiVersion",), f"{shown(version)} is not supported{older}", f"write {API_VERSION}")]
     return []

@@ -14,12 +14,14 @@ class Document:
     value: the document as plain dicts, lists and scalars, nulls of mappings included.
     lines: the line (1 for the first) on which the key or item of a path is written.
     written: unquoted words that did not stay strings, as they were written (`no`, `1.10`).
+    refused: paths of values the reader could not take and has said so; 0 stands there.
     """
 
     value: Any
     line: int
     lines: Mapping[FieldPath, int] = field(default_factory=dict)
     written: Mapping[FieldPath, str] = field(default_factory=dict)
+    refused: frozenset[FieldPath] = frozenset()
 
     def line_of(self, path: FieldPath) -> int:
         """Return the line of `path`, or of the nearest part around it that the file really contains."""

@@ -12,6 +12,7 @@ _SHORT = {
     "-dp": "--data-parallel-size",
 }
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
+_LONGEST_NUMBER = 64
 _FLAG = re.compile(r"--?[A-Za-z]")
 
 
@@ -26,6 +27,15 @@ class Flag:
 def whole_number(text: str | None) -> int | None:
     """Return a flag's value as a number when it is written in plain digits, else None."""
     return int(text) if text and _DIGITS.match(text) else None
+
+
+def share(text: str | None) -> float | None:
+    """Return a flag's value as a number above 0 and up to 1, else None."""
+    try:
+        value = float((text or "")[:_LONGEST_NUMBER])
+    except ValueError:
+        return None
+    return value if 0 < value <= 1 else None
 
 
 def canonical(token: str) -> str:

@@ -69,7 +69,7 @@ def path_text(path: FieldPath) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         elif _PLAIN_KEY.match(step):
-            text += f".{step}" if text else step
+            text += f".{short(step)}" if text else short(step)
         else:
             text += f"[{shown(step)}]"
     return text
@@ -77,6 +77,10 @@ def path_text(path: FieldPath) -> str:
 
 def shown(text: str) -> str:
     """Quote a string of the manifest for a message: one line, printable, never longer than a message can carry."""
-    short = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    printable = "".join(char if char.isprintable() else repr(char)[1:-1] for char in short)
-    return f'"{printable}"'
+    return f'"{short(text)}"'
+
+
+def short(text: str) -> str:
+    """Write a word of the manifest into a message as `shown` does, without quotes."""
+    cut = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import yaml
 
 from dpd.document import Document
-from dpd.problems import FieldPath, Problem, shown
+from dpd.problems import FieldPath, Problem, short, shown
 from dpd.scalars import NotFiniteError, resolve
 
 MAX_BYTES = 1024 * 1024
@@ -55,6 +55,7 @@ class _Draft:
     lines: dict[FieldPath, int] = field(default_factory=dict)
     written: dict[FieldPath, str] = field(default_factory=dict)
     anchors: dict[str, _Anchor] = field(default_factory=dict)
+    refused: set[FieldPath] = field(default_factory=set)
 
 
 def read(data: bytes) -> Reading:
@@ -104,7 +105,8 @@ class _Builder:
                 first = next(self._events)
                 self._draft = _Draft(line=first.start_mark.line + 1)
                 value = self._node(first, (), 0)
-                yield Document(value, self._draft.line, self._draft.lines, self._draft.written)
+                draft = self._draft
+                yield Document(value, draft.line, draft.lines, draft.written, frozenset(draft.refused))
 
     def _parse(self, text: str) -> Iterator[Any]:
         try:
@@ -157,15 +159,17 @@ class _Builder:
     def _alias(self, event: Any, path: FieldPath) -> Any:
         anchor = self._draft.anchors.get(event.anchor)
         if anchor is None:
-            self._refuse(event, path, f"alias *{event.anchor} has no anchor before it", "define it, or write the value")
+            self._refuse(
+                event, path, f"alias *{short(event.anchor)} has no anchor before it", "define it, or write the value"
+            )
         if not anchor.complete:
-            self._refuse(event, path, f"alias *{event.anchor} lies inside its own anchor", "write the value out")
+            self._refuse(event, path, f"alias *{short(event.anchor)} lies inside its own anchor", "write the value out")
         self._count(event, path, anchor.size)
         return anchor.value
 
     def _check_tag(self, event: Any, path: FieldPath) -> None:
         if event.tag not in _PLAIN_TAGS and event.tag not in _RESOLVED_TAGS:
-            self._refuse(event, path, f"tag {event.tag} is not known to Kubernetes", "remove the tag")
+            self._refuse(event, path, f"tag {short(event.tag)} is not known to Kubernetes", "remove the tag")
 
     def _scalar(self, event: Any, path: FieldPath) -> Any:
         self._check_tag(event, path)
@@ -179,8 +183,9 @@ class _Builder:
             value = resolve(word)
         except NotFiniteError:
             remedy = "write a finite number, or put it in quotes"
+            self._draft.refused.add(path)
             self.problems.append(
-                Problem(path, f"{word} is a number JSON cannot carry", remedy, line=event.start_mark.line + 1)
+                Problem(path, f"{short(word)} is a number JSON cannot carry", remedy, line=event.start_mark.line + 1)
             )
             return 0
         if value is not word and value is not None:

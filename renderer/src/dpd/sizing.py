@@ -22,18 +22,24 @@ _UNITS = {
     **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", start=1)},
 }
 _LONGEST = 64
+_LARGEST = 2**63 - 1
 
 
 def quantity(value: str | int) -> Decimal | None:
-    """Return a Kubernetes quantity as a number (bytes for memory, cores for cpu), or None when it does not parse."""
-    found = _QUANTITY.match(str(value)[:_LONGEST])
+    """Return a Kubernetes quantity as a number (bytes for memory, cores for cpu).
+
+    None when it does not parse, or is longer or larger than Kubernetes can count.
+    """
+    written = str(value) if not isinstance(value, int) or value.bit_length() < _LONGEST else ""
+    found = _QUANTITY.match(written) if len(written) <= _LONGEST else None
     if found is None:
         return None
     number, unit, exponent = found.groups()
     try:
-        return Decimal(number) * (_UNITS[unit] if unit else Decimal(10) ** int(exponent or 0))
+        amount = Decimal(number) * (_UNITS[unit] if unit else Decimal(10) ** int(exponent or 0))
     except InvalidOperation:
         return None
+    return amount if abs(amount) <= _LARGEST else None
 
 
 def gib(count: int | float | Decimal) -> str:

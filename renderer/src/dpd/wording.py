@@ -8,7 +8,7 @@ from typing import Any
 
 from dpd.hints import listed, nearest
 from dpd.patterns import words
-from dpd.problems import FieldPath, Problem, path_text, shown
+from dpd.problems import FieldPath, Problem, path_text, short, shown
 
 _TYPES = {
     "string": "a string",
@@ -94,7 +94,7 @@ def explain(error: Finding, written: Mapping[FieldPath, str]) -> Iterator[Proble
         missing = [key for key in error.wanted if key not in error.value]
         yield from (_missing((*path, key)) for key in missing)
         return
-    as_written = written.get(path) or _say(error.value)
+    as_written = short(written.get(path) or "") or _say(error.value)
     explain_one = _EXPLAINED.get(error.keyword, _other)
     fact, remedy = explain_one(error, as_written)
     yield Problem(path, fact, remedy)
@@ -112,7 +112,7 @@ def _say(value: Any) -> str:
         case dict() | list() | None:
             return type_of(value)
         case _:
-            return json.dumps(value)
+            return short(json.dumps(value))
 
 
 def _type(error: Finding, as_written: str) -> tuple[str, str]:

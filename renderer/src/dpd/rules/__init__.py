@@ -36,6 +36,7 @@ Rule = Callable[[Endpoint], Iterable[Problem]]
 
 RULES: tuple[Rule, ...] = (
     names.names,
+    names.names_end_on_their_line,
     placement.one_way_of_placing,
     placement.types_agree,
     placement.types_are_known,
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     hashing_and_buffers.buffers_hold_the_longest_prompt,
     engine_flags.transfer_config_is_ours,
     engine_flags.counts_are_numbers,
+    engine_flags.utilization_is_a_share,
     engine_flags.roles_agree,
     engine_flags.model_has_no_at_sign,
     engine_flags.decoders_have_no_prefix_cache,

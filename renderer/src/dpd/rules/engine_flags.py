@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from dpd.endpoint import Endpoint, Role
-from dpd.flags import canonical, whole_number
+from dpd.flags import canonical, share, whole_number
 from dpd.problems import FieldPath, Problem, shown, warning
 
+_UTILIZATION = "--gpu-memory-utilization"
 _KV_TRANSFER = "--kv-transfer-config"
 _COUNTS = ("--tensor-parallel-size", "--pipeline-parallel-size")
 _SAME = {
@@ -37,6 +38,16 @@ def counts_are_numbers(endpoint: Endpoint) -> Iterator[Problem]:
                 continue
             said = shown(flag.value) if flag.value is not None else "given without a value"
             yield Problem(flag.path, f"{name} is {said}", "write a whole number of 1 or more")
+
+
+def utilization_is_a_share(endpoint: Endpoint) -> Iterator[Problem]:
+    """The engine stops at anything that is no part of a GPU's memory."""
+    for role in endpoint.roles:
+        flag = role.flag(_UTILIZATION)
+        if flag and "$(" not in (flag.value or "") and share(flag.value) is None:
+            said = shown(flag.value) if flag.value is not None else "given without a value"
+            remedy = "write a number above 0 and up to 1, as in 0.75"
+            yield Problem(flag.path, f"{_UTILIZATION} is {said}, at which the engine stops", remedy)
 
 
 def roles_agree(endpoint: Endpoint) -> Iterator[Problem]:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from math import ceil
 
 from dpd.endpoint import Endpoint, Role
+from dpd.flags import share
 from dpd.instances import facts_of
 from dpd.pages import BUFFER_SIZES, PAGE_TOKENS, buffer_bytes, decoder_of, longest_prompt, pages_of
-from dpd.problems import FieldPath, Problem, shown, warning
+from dpd.problems import FieldPath, Problem, short, shown, warning
 from dpd.rules.per_role import PODS, told_once
 from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, gib, gpu_memory_left
 
@@ -93,7 +94,11 @@ def _buffer_of(endpoint: Endpoint, role: Role, size: int) -> Iterator[Problem]:
 
 def _too_big(endpoint: Endpoint, role: Role, size: int, left: int) -> Problem:
     flag = role.flag(_UTILIZATION)
-    said = f"{_UTILIZATION} {flag.value}" if flag else f"the default {_UTILIZATION} {DEFAULT_GPU_MEMORY_UTILIZATION}"
+    said = (
+        f"{_UTILIZATION} {short(flag.value or '')}"
+        if flag
+        else f"the default {_UTILIZATION} {DEFAULT_GPU_MEMORY_UTILIZATION}"
+    )
     fact = f"the PD buffer takes {gib(size)} of each GPU, {said} leaves {gib(left)} on {PODS}"
     return warning(_size_path(endpoint), fact, f"lower {_UTILIZATION}, or PD_BUFFER_SIZE")
 
@@ -106,11 +111,7 @@ def _utilization(role: Role) -> float | None:
     flag = role.flag(_UTILIZATION)
     if flag is None:
         return DEFAULT_GPU_MEMORY_UTILIZATION
-    try:
-        value = float(flag.value or "")
-    except ValueError:
-        return None
-    return value if 0 < value <= 1 else None
+    return share(flag.value)
 
 
 def _names(endpoint: Endpoint, name: str) -> bool:

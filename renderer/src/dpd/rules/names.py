@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from dpd.document import walk
 from dpd.endpoint import DEFAULT_NAMESPACE, Endpoint
 from dpd.problems import FieldPath, Problem, shown
 
@@ -25,6 +26,13 @@ def names(endpoint: Endpoint) -> Iterator[Problem]:
     if endpoint.name and over > 0:
         fact = f"makes the Service name {longest} {len(longest)} characters long, {_LONGEST} are allowed"
         yield Problem(_NAME, fact, f"shorten name or namespace by {over} character{'' if over == 1 else 's'}")
+
+
+def names_end_on_their_line(endpoint: Endpoint) -> Iterator[Problem]:
+    """A block (`key: |`) ends with a line break, which no name may hold, and which is hard to see."""
+    for path, value in walk(endpoint.spec, ("spec",)):
+        if path and str(path[-1]).casefold().endswith("name") and isinstance(value, str) and value.endswith("\n"):
+            yield Problem(path, f"{shown(value)} ends with a line break", "write it behind its key, without | or >")
 
 
 def _longest_name(endpoint: Endpoint) -> str:

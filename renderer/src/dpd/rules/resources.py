@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from dpd.endpoint import Endpoint, Tree
-from dpd.problems import FieldPath, Problem
+from dpd.problems import FieldPath, Problem, short
 from dpd.sizing import quantity
 
 
@@ -18,15 +18,23 @@ def limits_cover_requests(endpoint: Endpoint) -> Iterator[Problem]:
 
 
 def amounts_are_possible(endpoint: Endpoint) -> Iterator[Problem]:
-    """No amount is negative, and devices come whole."""
+    """No amount is negative or beyond counting, and devices come whole."""
     for path, resources in _all_resources(endpoint):
         for key in ("requests", "limits"):
             for name, held in (resources.get(key) or {}).items():
                 amount = quantity(held)
-                if amount is not None and amount < 0:
-                    yield Problem((*path, key, name), f"{held} is negative", "write zero or more")
-                elif amount is not None and _is_device(name) and amount != amount.to_integral_value():
-                    yield Problem((*path, key, name), f"{held} is not whole", "devices come whole")
+                for fact, remedy in _impossible(name, amount):
+                    yield Problem((*path, key, name), f"{short(str(held))} {fact}", remedy)
+
+
+def _impossible(name: str, amount: Decimal | None) -> Iterator[tuple[str, str]]:
+    """Fact and remedy for an amount that cannot be; None is one that fits the contract and no number Kubernetes has."""
+    if amount is None:
+        yield "is longer or larger than Kubernetes can count", "write less, as in 64Gi"
+    elif amount < 0:
+        yield "is negative", "write zero or more"
+    elif _is_device(name) and amount != amount.to_integral_value():
+        yield "is not whole", "devices come whole"
 
 
 def _pair(path: FieldPath, name: str, asked: str | int, limit: str | int | None) -> Iterator[Problem]:
@@ -41,7 +49,9 @@ def _pair(path: FieldPath, name: str, asked: str | int, limit: str | int | None)
     if fixed and low != high:
         yield Problem(path, f"{_plain(low)} is asked for and {_plain(high)} is the limit", "make them the same")
     elif low > high:
-        yield Problem(path, f"{asked} is more than the limit {limit}", "lower it, or raise the limit")
+        yield Problem(
+            path, f"{short(str(asked))} is more than the limit {short(str(limit))}", "lower it, or raise the limit"
+        )
 
 
 def _is_device(name: str) -> bool:
@@ -50,7 +60,7 @@ def _is_device(name: str) -> bool:
 
 
 def _plain(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
+    return short(f"{amount.normalize():f}")
 
 
 def _all_resources(endpoint: Endpoint) -> Iterator[tuple[FieldPath, Tree]]:
