@@ -115,7 +115,7 @@ def test_an_engine_that_never_gets_ready_fails_after_its_own_time(tmp_path: Path
     made = planned(tmp_path, plan.Runtime(("python3", str(program))))
     running = Running(plan.Plan(made.processes[:1]), tmp_path, ready_seconds=0.2)
     try:
-        with pytest.raises(StartError, match=r"prefill-x: .* did not answer 200 within 0 s; read its log below"):
+        with pytest.raises(StartError, match=r"prefill-x: .* did not say ready within 0 s; read its log below"):
             running.start()
     finally:
         running.stop()
