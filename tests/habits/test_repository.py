@@ -59,7 +59,9 @@ def test_a_template_stays_small(path: Path) -> None:
 
 
 def test_help_lists_every_target_in_one_line() -> None:
-    printed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     listed = set(re.findall(r"^\s+make ([a-z0-9-]+) +\S", printed, re.MULTILINE))
     assert listed == make_targets()
     assert len(printed.splitlines()) == len(listed)
