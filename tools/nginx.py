@@ -45,8 +45,13 @@ def debian(root: Path) -> Nginx:
 
 
 def apt(*arguments: str, folder: Path) -> str:
-    """Run apt-get as an ordinary user and return what it prints; raise UnavailableError with its complaint."""
-    done = subprocess.run(["apt-get", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    """Run apt-get as an ordinary user and return what it prints; raise UnavailableError with its complaint.
+
+    The lists of packages are our own: a new machine has none, and changing the machine's takes root.
+    """
+    own = {"Dir::State::Lists": FOLDER / "lists", "Dir::Cache": FOLDER / "cache", "APT::Sandbox::User": "root"}
+    options = [word for name, value in own.items() for word in ("-o", f"{name}={value}")]
+    done = subprocess.run(["apt-get", *options, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UnavailableError(f"apt-get {arguments[0]} failed: {' '.join(done.stderr.split())}")
     return done.stdout
@@ -59,12 +64,25 @@ def unpack() -> None:
             raise UnavailableError(f"{tool} is not on PATH, and nginx with Lua is not installed")
     shutil.rmtree(FOLDER, ignore_errors=True)
     archives = FOLDER / "archives"
-    archives.mkdir(parents=True)
-    plan = apt("install", "--print-uris", "--quiet=2", "--no-install-recommends", *PACKAGES, folder=archives)
+    for folder in (archives, FOLDER / "lists" / "partial", FOLDER / "cache" / "archives" / "partial"):
+        folder.mkdir(parents=True)
+    apt("update", "--quiet=2", folder=archives)
+    plan = apt(
+        "install",
+        "--print-uris",
+        "--quiet=2",
+        "-o",
+        "Debug::NoLocking=1",
+        "--no-install-recommends",
+        *PACKAGES,
+        folder=archives,
+    )
     needed = [line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'")]
     apt("download", "--quiet=2", *needed, folder=archives)
     for archive in sorted(archives.glob("*.deb")):
         subprocess.run(["dpkg-deb", "-x", archive, FOLDER / "root"], check=True)
+    for leftover in (archives, FOLDER / "lists", FOLDER / "cache"):
+        shutil.rmtree(leftover)
 
 
 def find() -> Nginx:
