@@ -17,6 +17,19 @@ from dpd_router.types import Ask, End, Outcome, Policy, Reply
 
 OK = Reply(200, [(b"content-type", b"application/json")], b'{"choices":[]}')
 LONG = "x" * 20000
+SHORT_ASK = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+LONG_ASK = {"messages": [{"role": "user", "content": LONG}], "max_tokens": 5, "stream": True}
+# The events of a request that went through a prefiller, in their order.
+DISAGGREGATED = [
+    "accepted",
+    "decided",
+    "prefill_sent",
+    "prefill_ended",
+    "transferred",
+    "decode_sent",
+    "first_byte",
+    "ended",
+]
 
 
 @dataclass
@@ -31,10 +44,6 @@ class Client:
     def refuse(self, error):
         self.status = self.status or error.status
         self.got.append(error)
-
-    def answer(self, reply):
-        self.status = reply.status
-        self.got.append(reply)
 
 
 @dataclass

@@ -4,21 +4,9 @@ import pytest
 
 from dpd_router.errors import ConnectFailedError, LegDiedError
 from dpd_router.types import End, Reason, Reply, Route
-from router.fakes import LONG, OK, Client, settle, world
+from router.fakes import DISAGGREGATED, LONG_ASK, OK, SHORT_ASK, Client, settle, world
 
-SHORT_ASK = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
-LONG_ASK = {"messages": [{"role": "user", "content": LONG}], "max_tokens": 5, "stream": True}
 TAG = {"lmcache.tag.p": "p0:8081/nonce.0"}
-DISAGGREGATED = [
-    "accepted",
-    "decided",
-    "prefill_sent",
-    "prefill_ended",
-    "transferred",
-    "decode_sent",
-    "first_byte",
-    "ended",
-]
 
 
 async def test_a_short_prompt_goes_to_the_decoder_as_it_is():

@@ -4,20 +4,7 @@ import pytest
 
 from dpd_router.errors import ConnectFailedError, LegDiedError
 from dpd_router.types import End, Outcome, Reason, Reply, Route
-from router.fakes import LONG, settle, world
-
-SHORT_ASK = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
-LONG_ASK = {"messages": [{"role": "user", "content": LONG}], "max_tokens": 5, "stream": True}
-DISAGGREGATED = [
-    "accepted",
-    "decided",
-    "prefill_sent",
-    "prefill_ended",
-    "transferred",
-    "decode_sent",
-    "first_byte",
-    "ended",
-]
+from router.fakes import LONG_ASK, SHORT_ASK, settle, world
 
 
 async def test_a_decoder_that_cannot_be_reached_is_replaced_by_one_that_computes_the_whole_prompt():

@@ -26,9 +26,6 @@ class Client(Protocol):
     def refuse(self, error: RouterError) -> None:
         """Answer with an error, or break the connection when an answer has begun."""
 
-    def answer(self, reply: Reply) -> None:
-        """Answer with what an engine said."""
-
 
 C = TypeVar("C", bound=Client, contravariant=True)
 
