@@ -1,0 +1,1 @@
+"""The controller: an InferenceEndpointConfig is rendered, installed, watched and reported on."""
