@@ -10,8 +10,10 @@ export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
 
 IEC ?= examples/llama-3.3-70b-dpd.yaml
 OUT ?= values.yaml
+# Suites with targets of their own: they take minutes, or need what `make test` does not build.
+APART := tests/engines tests/soak tests/cluster
 
-.PHONY: help demo render test conformance e2e-engines test-quick lint format generate verify goldens lock tools kubernetes package clean
+.PHONY: help demo render test conformance soak coverage e2e-engines test-quick lint format generate verify goldens lock tools kubernetes package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,10 +41,16 @@ render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 	@$(BIN)/dpd render "$(IEC)" -o "$(OUT)"
 
 test: tools kubernetes lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
-	@$(BIN)/pytest -n 2 --dist loadscope --ignore tests/engines
+	@$(BIN)/pytest -n 2 --dist loadscope $(addprefix --ignore ,$(APART))
 
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
 	@$(BIN)/pytest tests/engines
+
+soak: tools ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
+	@$(BIN)/pytest tests/soak
+
+coverage: tools ## How much of the router its own tests run: at least 95 % of its lines
+	@$(BIN)/pytest -q --cov dpd_router --cov-fail-under 95 --no-cov-on-fail tests/router
 
 e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the rendered pods: minutes, 3.5 GB of disk
 	@PYTHONPATH=tests $(BIN)/python -m engines.harness.build
