@@ -1,7 +1,6 @@
-import asyncio
 import contextlib
 
-from dpd_router.pool import Address, Ledger, Pool, Role
+from dpd_router.pool import Address, Pool, Role
 
 
 def prefill(*hosts):
@@ -77,56 +76,23 @@ def test_requests_in_flight_are_counted_also_when_they_fail():
     assert (worker.in_flight, worker.last_used) == (0, 1)
 
 
-async def test_an_unlimited_ledger_counts_and_never_waits():
-    ledger = Ledger(None)
-    assert await ledger.reserve(10**9, 0)
-    assert ledger.used == 10**9
+def test_kv_passes_only_between_workers_of_one_revision_and_an_unknown_one_goes_with_any():
+    def decoder(revision):
+        return Address(Role.DECODE, "d", 1, revision=revision)
+
+    def prefiller(revision):
+        return Address(Role.PREFILL, "p", 1, revision=revision)
+
+    table = {("a", "a"): True, ("a", "b"): False, (None, "b"): True, ("a", None): True, (None, None): True}
+    assert {pair: prefiller(pair[0]).pairs_with(decoder(pair[1])) for pair in table} == table
 
 
-async def test_a_full_ledger_lets_in_whoever_came_first():
-    ledger, order = Ledger(10), []
-
-    async def take(name, pages):
-        assert await ledger.reserve(pages, 5)
-        order.append(name)
-
-    assert await ledger.reserve(8, 0)
-    big, small = asyncio.create_task(take("big", 9)), asyncio.create_task(take("small", 1))
-    await asyncio.sleep(0.01)
-    assert order == [], "the small one would fit, and would starve the big one"
-    ledger.release(8)
-    await asyncio.gather(big, small)
-    assert order == ["big", "small"]
-    assert ledger.used == 10
-
-
-async def test_who_gives_up_makes_way_for_the_next():
-    ledger = Ledger(10)
-    await ledger.reserve(5, 0)
-    big = asyncio.create_task(ledger.reserve(9, 0.02))
-    small = asyncio.create_task(ledger.reserve(5, 5))
-    assert not await big
-    assert await small
-    assert ledger.used == 10
-
-
-async def test_who_is_cancelled_takes_no_pages_with_it():
-    ledger = Ledger(10)
-    await ledger.reserve(10, 0)
-    waiting = asyncio.create_task(ledger.reserve(5, 5))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    ledger.release(10)
-    await asyncio.gather(waiting, return_exceptions=True)
-    assert ledger.used == 0
-
-
-async def test_who_is_cancelled_just_as_its_turn_came_gives_its_pages_back():
-    ledger = Ledger(10)
-    await ledger.reserve(10, 0)
-    waiting = asyncio.create_task(ledger.reserve(5, 5))
-    await asyncio.sleep(0)
-    ledger.release(10)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    assert ledger.used == 0
+def test_a_decoder_is_offered_the_prefillers_of_its_revision_that_are_well():
+    p = Pool("n")
+    p.sync(Role.PREFILL, {Address(Role.PREFILL, f"p{i}", 1, revision=r) for i, r in enumerate(("old", "new", "new"))})
+    p.sync(Role.DECODE, {Address(Role.DECODE, "d", 1, (1,), (2,), "new")})
+    for worker in p.all():
+        if worker.name != "p2:1":
+            p.mark_up(worker)
+    decoder = p.ready(Role.DECODE)[0]
+    assert [each.name for each in p.partners(decoder)] == ["p1:1"]

@@ -12,7 +12,8 @@ from dpd_router.background import Background
 from dpd_router.connectors import Connector
 from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError
-from dpd_router.pool import Pool, Role, Room, Worker
+from dpd_router.ledger import Room
+from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Collects, Notices
 from dpd_router.stages.prefill import prefill
 from dpd_router.stages.transfer import prompt_tokens, transfer
@@ -80,7 +81,7 @@ class Handover:
         if not decision.disaggregate:
             return Handoff()
         handoff = Handoff(failed=Reason.NO_PREFILLER)
-        ranked = self.strategy(prompt.lead, self.pool.ready(Role.PREFILL))
+        ranked = self.strategy(prompt.lead, self.pool.partners(decoder))
         for number, prefiller in enumerate(ranked[: self.policy.prefill_attempts], 1):
             if not await decoder.ledger.reserve(decision.pages, self.policy.room_seconds):
                 handoff = Handoff(failed=Reason.BUFFER_FULL)

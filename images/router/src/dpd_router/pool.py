@@ -4,13 +4,12 @@ This is the router's only state that changes. A worker is one address; when it f
 worker as far as transfers go, because what it wrote before cannot be trusted: hence the generation in its tag.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dpd_router.ledger import Ledger
 from dpd_router.types import Outlook, Receiver
 
 
@@ -24,13 +23,21 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One resolved worker of a role; the ports are those of its transfer ranks, empty when it receives nothing."""
+    """One resolved worker of a role; the ports are those of its transfer ranks, empty when it receives nothing.
+
+    `revision` names what prefillers and decoders must have in common, such as model and arguments; None when unknown.
+    """
 
     role: Role
     host: str
     port: int
     init_ports: tuple[int, ...] = ()
     alloc_ports: tuple[int, ...] = ()
+    revision: str | None = None
+
+    def pairs_with(self, other: "Address") -> bool:
+        """Say whether KV may pass between the two: never between revisions. One that is unknown goes with any."""
+        return self.revision is None or other.revision is None or self.revision == other.revision
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +49,7 @@ class Worker:
     in_flight: int = 0
     last_used: int = 0
     generation: int = 0
-    ledger: "Ledger" = field(default_factory=lambda: Ledger(None))
+    ledger: Ledger = field(default_factory=lambda: Ledger(None))
 
     @property
     def name(self) -> str:
@@ -54,71 +61,6 @@ class Worker:
     def receiver(self) -> Receiver:
         """Return where a prefiller writes to."""
         return Receiver(self.address.host, self.address.init_ports, self.address.alloc_ports)
-
-
-class Room:
-    """One transfer's share of a ledger: it shrinks when its true size is known, and goes back once."""
-
-    def __init__(self, ledger: "Ledger", pages: int) -> None:
-        self._ledger = ledger
-        self._pages = pages
-
-    def keep(self, pages: int) -> None:
-        """Give back all but `pages`; never takes more."""
-        spare = max(0, self._pages - pages)
-        self._pages -= spare
-        self._ledger.release(spare)
-
-    def free(self) -> None:
-        """Give back what is left; may be called more than once."""
-        self.keep(0)
-
-
-class Ledger:
-    """Pages of one decoder's buffer that transfers have taken, in the order in which they asked."""
-
-    def __init__(self, capacity: int | None) -> None:
-        self.capacity = capacity
-        self.used = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    async def reserve(self, pages: int, seconds: float) -> bool:
-        """Take `pages`, waiting up to `seconds` for room; False when there was none."""
-        if self.capacity is None or (not self._waiting and self.used + pages <= self.capacity):
-            self.used += pages
-            return True
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((pages, turn))
-        try:
-            async with asyncio.timeout(seconds):
-                await turn
-        except TimeoutError:
-            return turn.done() and not turn.cancelled()  # its turn may have come at that very moment
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release(pages)
-            raise
-        finally:
-            with suppress(ValueError):
-                self._waiting.remove((pages, turn))
-            self._admit()
-        return True
-
-    def release(self, pages: int) -> None:
-        """Give `pages` back and let in who waits."""
-        self.used -= pages
-        self._admit()
-
-    def room(self, pages: int) -> "Room":
-        """Return the handle of `pages` that were just reserved."""
-        return Room(self, pages)
-
-    def _admit(self) -> None:
-        while self._waiting and self.capacity is not None and self.used + self._waiting[0][0] <= self.capacity:
-            pages, turn = self._waiting.popleft()
-            if not turn.done():
-                self.used += pages
-                turn.set_result(None)
 
 
 class Pool:
@@ -145,6 +87,10 @@ class Pool:
     def ready(self, role: Role) -> list[Worker]:
         """Return the workers of a role that take requests, in the order of their names."""
         return [each for each in self._workers.values() if each.up and each.address.role is role]
+
+    def partners(self, decoder: Worker) -> list[Worker]:
+        """Return the prefillers that take requests and whose KV the decoder can read."""
+        return [each for each in self.ready(Role.PREFILL) if each.address.pairs_with(decoder.address)]
 
     def outlook(self) -> Outlook:
         """Return what `route` needs to know of the pools."""
