@@ -64,6 +64,11 @@ def test_a_colocated_configuration_needs_no_transfer():
     ("path", "value", "problem"),
     [
         ("listen.port", 70000, "listen.port: 70000 is no whole number from 0 to 65535; write such a number"),
+        (
+            "endpoint.invocationPath",
+            "health",
+            "endpoint.invocationPath: /health is answered by the router itself; use another path",
+        ),
         ("listen.port", True, "listen.port: True is no whole number from 0 to 65535; write such a number"),
         ("listen.port", "8080", "listen.port: '8080' is no whole number from 0 to 65535; write such a number"),
         ("listen", [], "listen: must be a mapping, is a list; write it as key: value lines"),

@@ -7,7 +7,7 @@ from dpd_router.connectors.lmcache import LMCache
 from dpd_router.stages.accept import accept
 from dpd_router.stages.decode import decode, drain
 from dpd_router.stages.prefill import prefill
-from dpd_router.stages.transfer import transfer
+from dpd_router.stages.transfer import prompt_tokens, transfer
 from dpd_router.types import Ask, Receiver, Reply, Verdict
 
 PARAMS = {"lmcache.tag.p": "10.0.0.1:8081/x.0"}
@@ -68,6 +68,41 @@ def test_the_prefill_leg_is_the_same_prompt_with_one_plain_token():
         "kv_transfer_params": PARAMS,
     }
     assert (call.method, call.target, call.headers) == ("POST", "/v1/chat/completions?v=1", HEADERS)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "sent"),
+    [
+        (
+            "/v1/responses",
+            {"input": "a", "max_output_tokens": 9, "include": ["message.output_text.logprobs"], "background": False},
+            {"input": "a", "max_output_tokens": 1, "store": False},
+        ),
+        (
+            "/v1/messages",
+            {"messages": [{"role": "user", "content": "a"}], "system": "s", "max_tokens": 9, "stop_sequences": ["x"]},
+            {"messages": [{"role": "user", "content": "a"}], "system": "s"},
+        ),
+    ],
+)
+def test_the_prefill_leg_asks_for_one_token_in_the_words_of_its_api(path, body, sent):
+    taken = accept(Ask("POST", path, "", HEADERS, json.dumps(body).encode(), "r1"), "/v1/chat/completions")
+    common = {"max_tokens": 1, "n": 1, "stream": False, "ignore_eos": True, "kv_transfer_params": PARAMS}
+    assert json.loads(prefill(taken, PARAMS).body) == {**sent, **common}
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 7}, 7),
+        ({"input_tokens": 8, "output_tokens": 1}, 8),
+        ({}, None),
+        ({"prompt_tokens": None}, None),
+        ("none", None),
+    ],
+)
+def test_a_prompt_is_as_long_as_the_prefillers_reply_says_in_either_word(usage, tokens):
+    assert prompt_tokens(Reply(200, [], json.dumps({"usage": usage}).encode())) == tokens
 
 
 def test_max_completion_tokens_is_not_invented():

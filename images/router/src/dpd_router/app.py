@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from dpd_router.api import Kind, Routes, Served
+from dpd_router.api.routes import METRICS, MODELS, OPENAPI
 from dpd_router.errors import (
     ConnectFailedError,
     LegDiedError,
@@ -17,25 +19,20 @@ from dpd_router.metrics import CONTENT_TYPE, Metrics
 from dpd_router.path import Path
 from dpd_router.pool import Pool, Role
 from dpd_router.seams import Collects
-from dpd_router.stages.accept import ALIAS
 from dpd_router.strategies import leastload
 from dpd_router.types import Call, Policy, Reply
 from dpd_router.wire.exchange import Exchange
 
-CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
 _JSON = (b"content-type", b"application/json")
 Handler = Callable[[Exchange], Awaitable[None]]
 
 
-def served_paths(invocation: str) -> frozenset[str]:
-    """Return every path that is served."""
-    return frozenset({CHAT, COMPLETIONS, MODELS, ALIAS, invocation, "/health", "/ping", "/metrics"})
-
-
 @dataclass(frozen=True, slots=True)
 class App:
-    """Answers exchanges. `draining` says whether the router is on its way out."""
+    """Answers exchanges. `draining` says whether the router is on its way out; `openapi` is its description."""
 
+    routes: Routes
+    openapi: bytes
     policy: Policy
     path: Path[Exchange]
     pool: Pool
@@ -59,24 +56,19 @@ class App:
 
     async def _dispatch(self, exchange: Exchange) -> None:
         path, method = exchange.ask.path, exchange.ask.method
-        if path in (CHAT, COMPLETIONS, ALIAS, self.policy.invocation):
-            if method != "POST":
-                raise MethodNotAllowedError(f"{path} takes POST, not {method}.")
+        row = self.routes.find(path)
+        if row is None:
+            raise NotFoundError(f"Nothing is served at {path}.")
+        if method not in row.methods:
+            raise MethodNotAllowedError(f"{path} takes {row.methods[0]}, not {method}.", allow=row.methods)
+        if row.kind in (Kind.PATH, Kind.RELAY):
             await self.path.serve(exchange.ask, exchange)
             return
-        handlers: dict[str, Handler] = {
-            MODELS: self._models,
-            "/health": self._health,
-            "/ping": self._health,
-            "/metrics": self._metrics,
-        }
-        handler = handlers.get(path)
-        if handler is None:
-            raise NotFoundError(f"Nothing is served at {path}.")
-        if method not in ("GET", "HEAD"):
-            raise MethodNotAllowedError(f"{path} takes GET, not {method}.")
-        await handler(exchange)
+        await self._own(row)(exchange)
         self.metrics.count(path, exchange.status)
+
+    def _own(self, row: Served) -> Handler:
+        return {MODELS: self._models, METRICS: self._metrics, OPENAPI: self._openapi}.get(row.path, self._health)
 
     async def _models(self, exchange: Exchange) -> None:
         ask = exchange.ask
@@ -102,3 +94,6 @@ class App:
 
     async def _metrics(self, exchange: Exchange) -> None:
         exchange.answer(Reply(200, [(b"content-type", CONTENT_TYPE)], self.metrics.text()))
+
+    async def _openapi(self, exchange: Exchange) -> None:
+        exchange.answer(Reply(200, [_JSON], self.openapi))

@@ -19,6 +19,9 @@ _DROPPED = frozenset(
         "prompt_logprobs",
         "stop",
         "stop_token_ids",
+        "stop_sequences",
+        "background",
+        "include",
         "echo",
         "best_of",
         KEY,
@@ -40,6 +43,8 @@ def one_token(body: Body, params: Params) -> bytes:
     edited.update({"max_tokens": 1, "stream": False, "n": 1, "ignore_eos": True, KEY: params})
     if "max_completion_tokens" in edited:
         edited["max_completion_tokens"] = 1
+    if "input" in edited:  # a response: its limit has another name, and there is nothing in it to be kept
+        edited.update({"max_output_tokens": 1, "store": False})
     return encode(edited)
 
 

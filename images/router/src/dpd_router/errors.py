@@ -1,5 +1,6 @@
 """What can go wrong with a request, as the client is told it: a status and an OpenAI-shaped body."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -31,15 +32,27 @@ class RouterError(Exception):
     status = 500
     kind = "internal_error"
 
-    def __init__(self, message: str, *, code: str = "", retry_after: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "", retry_after: int | None = None, allow: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.kind
         self.retry_after = retry_after
+        self.allow = allow
 
     def body(self) -> bytes:
         """Return the JSON body OpenAI's clients expect of an error."""
         return error_body(self.message, self.kind, self.code)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers of the answer, without those that frame it."""
+        headers = [(b"content-type", b"application/json")]
+        if self.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % self.retry_after))
+        if self.allow:
+            headers.append((b"allow", ", ".join(self.allow).encode()))
+        return headers
 
 
 class BadRequestError(RouterError):

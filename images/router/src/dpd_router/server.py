@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dpd_router.app import App, served_paths
+from dpd_router.api import Routes
+from dpd_router.api.openapi import document
+from dpd_router.app import App
 from dpd_router.background import Background
 from dpd_router.config import Config
 from dpd_router.connectors import connector_named
@@ -114,7 +116,8 @@ def assemble(config: Config, log: Log) -> Router:
     background, doors, notices = Background(), Doors(), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections)
-    metrics = Metrics(served_paths(config.policy.invocation), pool, lambda: len(background))
+    routes = Routes(config.policy.invocation)
+    metrics = Metrics(routes.paths, pool, lambda: len(background))
     drains = Drains(pool, legs, background)
     strategy: Strategy[Worker] = strategy_named(config.strategy)
     handover = Handover(
@@ -140,7 +143,7 @@ def assemble(config: Config, log: Log) -> Router:
         doors=doors,
         discovery=Discovery(pool, config.targets, timing.discovery_interval, log.info),
         health=Health(pool, legs, config.health_path, timing.health_interval, timing.health_timeout, log.info),
-        app=App(config.policy, path, pool, legs, metrics, lambda: not doors.open, log.error),
+        app=App(routes, document(routes), config.policy, path, pool, legs, metrics, lambda: not doors.open, log.error),
         log=log,
     )
 

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     COLOCATED = "colocated"
     FAN_OUT = "fan_out"
     PROMPT_LOGPROBS = "prompt_logprobs"
+    RELAYED = "relayed"
+    STATEFUL = "stateful"
     NO_PREFILLER = "no_prefiller"
     NEVER_FITS = "never_fits"
     BUFFER_FULL = "buffer_full"
@@ -80,7 +82,10 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A generation request that parsed. `raw` is what the decoder gets; `body` is the same, as an object."""
+    """A request for an engine that parsed. `raw` is what the decoder gets; `body` is the same, as an object.
+
+    `relayed`: nothing is to be generated, one worker answers; `stateful`: it goes on from what one engine keeps.
+    """
 
     target: str
     headers: Headers
@@ -89,6 +94,8 @@ class Request(msgspec.Struct, frozen=True):
     fan_out: bool
     prompt_logprobs: bool
     request_id: str
+    relayed: bool = False
+    stateful: bool = False
 
 
 class Prompt(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from dpd_router.api.routes import TAKEN
 from dpd_router.config.section import Section
 from dpd_router.connectors import NAMES as CONNECTORS
 from dpd_router.discovery import Target
@@ -111,7 +112,10 @@ def _endpoint(root: Section) -> tuple[str, str, str]:
         path = endpoint.text("invocationPath", "/v1/chat/completions")
         name = endpoint.text("name")
         namespace = endpoint.text("namespace", "default")
-        return name, namespace, path if path.startswith("/") else "/" + path
+        path = path if path.startswith("/") else "/" + path
+        if path in TAKEN:
+            endpoint.problem("invocationPath", f"{path} is answered by the router itself", "use another path")
+        return name, namespace, path
 
 
 def _routing(root: Section) -> tuple[int, str]:

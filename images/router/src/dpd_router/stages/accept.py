@@ -5,11 +5,10 @@ from typing import Any
 
 import msgspec
 
+from dpd_router.api.routes import ALIAS, RELAYED, RESPONSES
 from dpd_router.bodies import encode, stripped
 from dpd_router.errors import BadRequestError
 from dpd_router.types import Ask, Body, Request
-
-ALIAS = "/invocations"
 
 
 def accept(ask: Ask, invocation: str) -> Request:
@@ -29,6 +28,8 @@ def accept(ask: Ask, invocation: str) -> Request:
         fan_out=_fans_out(body),
         prompt_logprobs=_wants_prompt_logprobs(body),
         request_id=ask.request_id,
+        relayed=not _generates(path, body),
+        stateful=path == RESPONSES and _goes_on(body),
     )
 
 
@@ -65,10 +66,38 @@ def _surrogate(raw: bytes, error: Exception) -> bool:
     return "surrogate" in str(error) or _HALF_AT_END.search(raw[-64:]) is not None
 
 
+def _generates(path: str, body: Body) -> bool:
+    """Say whether the body holds a prompt to be answered; a response's stands under `input`, as an embedding's does."""
+    keys = ("input",) if path == RESPONSES else ("messages", "prompt")
+    return path not in RELAYED and any(key in body for key in keys)
+
+
+def _goes_on(body: Body) -> bool:
+    """Say whether a response needs what one engine keeps: an earlier one, or a place for itself to be fetched from."""
+    return any(body.get(key) for key in ("previous_response_id", "background"))
+
+
 def _fans_out(body: Body) -> bool:
     """Say whether the engine makes several requests of this one; only the first of them would find the pages."""
     several = any(_number(body.get(key)) > 1 for key in ("n", "best_of"))
-    return several or bool(body.get("use_beam_search")) or _prompts(body.get("prompt")) > 1
+    return several or bool(body.get("use_beam_search")) or _prompts(body.get("prompt")) > 1 or _uses_own_tools(body)
+
+
+def _uses_own_tools(body: Body) -> bool:
+    """Say whether a response may call tools of the engine's own, each of which makes a further request."""
+    match body:
+        case {"input": _, "tools": list(tools)}:
+            return any(not _is_function(tool) for tool in tools)
+        case _:
+            return False
+
+
+def _is_function(tool: Any) -> bool:
+    match tool:
+        case {"type": "function"}:
+            return True
+        case _:
+            return False
 
 
 def _prompts(prompt: Any) -> int:

@@ -27,7 +27,9 @@ class Record(msgspec.Struct, frozen=True):
 def narrate(event: Event) -> str | None:
     """Return the log line of one event, or None for those that only count at the end."""
     write = _LINES.get(event.step)
-    return write(event.detail) if write else None
+    if write is None or event.detail.get("reason") is Reason.RELAYED:
+        return None
+    return write(event.detail)
 
 
 def observe(events: list[Event]) -> Record:

@@ -8,10 +8,12 @@ def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) ->
     pages = pages_of(_most(request, prompt), policy.page_tokens)
     rows = (
         (outlook.decoders == 0, Reason.NO_WORKER),
+        (request.relayed, Reason.RELAYED),
         (outlook.colocated, Reason.COLOCATED),
         (prompt.tokens < policy.threshold, Reason.SHORT),
         (request.fan_out, Reason.FAN_OUT),
         (request.prompt_logprobs, Reason.PROMPT_LOGPROBS),
+        (request.stateful, Reason.STATEFUL),
         (outlook.prefillers == 0, Reason.NO_PREFILLER),
         (outlook.capacity is not None and pages > outlook.capacity, Reason.NEVER_FITS),
     )

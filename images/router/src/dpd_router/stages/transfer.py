@@ -10,7 +10,10 @@ _TOO_SLOW = 408
 
 
 class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int
+    """The prompt's length, under either of the names that the APIs give it."""
+
+    prompt_tokens: int | None = None
+    input_tokens: int | None = None
 
 
 class _Counted(msgspec.Struct, frozen=True):
@@ -34,6 +37,7 @@ def transfer(reply: Reply) -> Verdict:
 def prompt_tokens(reply: Reply) -> int | None:
     """Return the prompt's length as the prefiller counted it; None when its reply does not say."""
     try:
-        return msgspec.json.decode(reply.body, type=_Counted).usage.prompt_tokens
+        usage = msgspec.json.decode(reply.body, type=_Counted).usage
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    return usage.input_tokens if usage.prompt_tokens is None else usage.prompt_tokens

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 
 from dpd_router.errors import RequestTimeoutError, RouterError
 from dpd_router.stages.stream import response_head
-from dpd_router.types import Headers
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.reader import Incoming, Limits, RequestReader
 
@@ -164,7 +163,7 @@ class Downstream(asyncio.Protocol):
 
     def _turn_away(self, error: RouterError) -> None:
         body = error.body()
-        headers: Headers = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+        headers = [*error.headers(), (b"content-length", b"%d" % len(body))]
         self.write(response_head(error.status, headers, self._new_id(), keep_alive=False) + body)
         self._turned_away = True
         self._since = self._loop.time()

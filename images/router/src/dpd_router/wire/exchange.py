@@ -5,13 +5,12 @@ from typing import Protocol
 
 from dpd_router.errors import RouterError
 from dpd_router.stages.stream import broken_stream_event, response_head
-from dpd_router.types import Headers, Reply
+from dpd_router.types import Reply
 from dpd_router.wire.reader import Incoming
 from dpd_router.wire.upstream import ResponseHead
 
 CLIENT_LEFT = 499
 _EVENT_STREAM = b"text/event-stream"
-_JSON: Headers = ((b"content-type", b"application/json"),)
 
 
 class Source(Protocol):
@@ -79,10 +78,7 @@ class Exchange:
         if self._sent:
             self._break()
             return
-        headers = list(_JSON)
-        if error.retry_after is not None:
-            headers.append((b"retry-after", b"%d" % error.retry_after))
-        self.answer(Reply(error.status, headers, error.body()))
+        self.answer(Reply(error.status, error.headers(), error.body()))
 
     def answer(self, reply: Reply) -> None:
         """Answer with a body that is known whole."""
