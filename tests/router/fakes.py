@@ -5,14 +5,14 @@ import json
 from dataclasses import dataclass, field
 
 from dpd_router.background import Background
+from dpd_router.chooser import chooser
 from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
 from dpd_router.drains import Drains
 from dpd_router.handover import Handover
 from dpd_router.path import Path
-from dpd_router.pool import Address, Pool, Role, Worker
+from dpd_router.pool import Address, Pool, Role
 from dpd_router.stages.observe import Record
-from dpd_router.strategies import Strategy, strategy_named
 from dpd_router.types import Ask, End, Outcome, Policy, Reply
 
 OK = Reply(200, [(b"content-type", b"application/json")], b'{"choices":[]}')
@@ -151,13 +151,12 @@ def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **polic
     records: list[Record] = []
     ids, ticks = itertools.count(1), itertools.count()
     drains = Drains(pool, legs, background)
-    robin: Strategy[Worker] = strategy_named("roundrobin")
+    robin = chooser(pool, "roundrobin", "leastload")
     handover = Handover(
         settings,
         pool,
         connector_named("lmcache"),
         robin,
-        "roundrobin",
         legs,
         notices,
         background,

@@ -45,7 +45,8 @@ def problems(document) -> list[str]:
 
 def test_a_good_configuration_is_read():
     config = from_document(GOOD)
-    assert (config.host, config.port, config.endpoint, config.strategy) == ("0.0.0.0", 8080, "dpd-test", "prefixaware")
+    assert (config.host, config.port, config.endpoint) == ("0.0.0.0", 8080, "dpd-test")
+    assert (config.routing.strategy, config.routing.decode_strategy) == ("prefixaware", "leastload")
     assert (config.policy.threshold, config.policy.invocation) == (4096, "/v1/chat/completions")
     assert [(each.role, each.host, each.port, each.init_ports) for each in config.targets] == [
         (Role.PREFILL, "prefill.default.svc", 8081, ()),
@@ -87,12 +88,12 @@ def test_a_colocated_configuration_needs_no_transfer():
         (
             "routing.strategy",
             "kvaware",
-            "routing.strategy: 'kvaware' is not known here; use one of: prefixaware, roundrobin",
+            "routing.strategy: 'kvaware' is not known here; use one of: prefixaware, session, roundrobin, leastload",
         ),
         (
-            "routing.strategy",
-            "session",
-            "routing.strategy: 'session' is not known here; use one of: prefixaware, roundrobin",
+            "routing.decodeStrategy",
+            "odd",
+            "routing.decodeStrategy: 'odd' is not known here; use one of: prefixaware, session, roundrobin, leastload",
         ),
         ("transfer.connector", "nixl", "transfer.connector: 'nixl' is not known here; use one of: lmcache"),
         ("transfer.initPorts", ..., "transfer.initPorts: required; add one port per tensor-parallel rank"),

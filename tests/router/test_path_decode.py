@@ -127,6 +127,6 @@ async def test_a_transfer_waits_for_room():
 
 async def test_the_least_busy_decoder_answers():
     w = world(decoders=2)
-    w.worker("d0:8081").in_flight = 3
-    await w.ask(SHORT_ASK)
+    with w.pool.flight(w.worker("d1:8081")), w.pool.flight(w.worker("d0:8081")), w.pool.flight(w.worker("d0:8081")):
+        await w.ask(SHORT_ASK)
     assert w.legs.log[0][1] == "d1:8081"

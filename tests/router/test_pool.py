@@ -1,6 +1,8 @@
 import contextlib
 
+from dpd_router.chooser import chooser
 from dpd_router.pool import Address, Pool, Role
+from dpd_router.types import Prompt
 
 
 def prefill(*hosts):
@@ -95,4 +97,5 @@ def test_a_decoder_is_offered_the_prefillers_of_its_revision_that_are_well():
         if worker.name != "p2:1":
             p.mark_up(worker)
     decoder = p.ready(Role.DECODE)[0]
-    assert [each.name for each in p.partners(decoder)] == ["p1:1"]
+    chosen = chooser(p, "roundrobin", "leastload").prefillers(Prompt(0, ""), decoder, 3)
+    assert [each.name for each in chosen] == ["p1:1"]

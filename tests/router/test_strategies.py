@@ -1,64 +1,121 @@
 import random
 from collections import Counter
-from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dpd_router.strategies import NAMES, Strategy, leastload, strategy_named
-from dpd_router.strategies.prefixaware import leading_blocks, prefixaware
-from dpd_router.strategies.roundrobin import roundrobin
+from dpd_router.strategies import NAMES, leastload
+from dpd_router.strategies.base import Queue, load
+from dpd_router.strategies.prefixaware import leading_blocks
+from router.team import Seen, Team, names, session, text
+
+FOUR = ["a", "b", "c", "d"]
+KEYS = st.text(max_size=40)
 
 
-@dataclass(frozen=True)
-class Seen:
-    name: str
-    in_flight: int = 0
-    last_used: int = 0
-
-
-def prompts(count: int, seed: int = 7) -> list[str]:
+def prompts(count: int, seed: int = 7) -> list:
     dice = random.Random(seed)
-    return ["".join(dice.choices("abcdefgh ", k=5000)) for _ in range(count)]
-
-
-FOUR = [Seen(f"10.0.0.{i}:8081") for i in range(4)]
+    return [text("".join(dice.choices("abcdefgh ", k=5000))) for _ in range(count)]
 
 
 def test_prompts_that_begin_alike_go_to_the_same_worker():
+    team = Team("prefixaware", *FOUR)
     for prompt in prompts(50):
-        assert prefixaware(prompt[:4096], FOUR)[0] == prefixaware(prompt[:4100] + "another end", FOUR)[0]
+        assert team.first(prompt) == team.first(text(prompt.lead + "another end"))
 
 
-def test_routers_that_never_talk_agree_whatever_the_order_they_learnt_the_workers_in():
-    for prompt in prompts(50):
-        assert prefixaware(prompt, FOUR) == prefixaware(prompt, FOUR[::-1])
+@pytest.mark.parametrize("name", ["prefixaware", "session"])
+@given(names=st.sets(st.integers(0, 10**6), min_size=1, max_size=30), key=KEYS, dice=st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_routers_that_never_talk_agree_whatever_the_order_they_learnt_the_workers_in(name, names, key, dice):
+    """And whoever came and went before."""
+    here = [f"w{number}" for number in sorted(names)]
+    there = [*here]
+    dice.shuffle(there)
+    one, other = Team(name, *here), Team(name, "gone", *there)
+    other.first(session("x"))
+    other.leave("gone")
+    prompt = session(key) if name == "session" else text(key)
+    assert one.rank(prompt) == other.rank(prompt)
 
 
-def test_different_prompts_spread_over_the_workers():
-    counts = Counter(prefixaware(prompt, FOUR)[0].name for prompt in prompts(400))
-    assert set(counts) == {each.name for each in FOUR}
-    assert min(counts.values()) > 50
+@pytest.mark.parametrize("name", ["prefixaware", "session"])
+@given(count=st.integers(2, 12), gone=st.integers(0, 11), keys=st.lists(KEYS, min_size=20, max_size=20, unique=True))
+@settings(max_examples=40, deadline=None)
+def test_a_worker_that_goes_moves_only_its_own_keys_and_takes_them_back_when_it_returns(name, count, gone, keys):
+    everyone = names(count)
+    loser = everyone[gone % count]
+    team = Team(name, *everyone)
+    asked = [session(f"s{key}") if name == "session" else text(key) for key in keys]
+    before = [team.first(each) for each in asked]
+    team.leave(loser)
+    without = [team.first(each) for each in asked]
+    assert all(after == was for was, after in zip(before, without, strict=True) if was != loser)
+    team.join(loser)
+    assert [team.first(each) for each in asked] == before
 
 
-def test_a_worker_that_goes_moves_only_its_own_prompts():
-    for prompt in prompts(200):
-        before = prefixaware(prompt, FOUR)[0]
-        after = prefixaware(prompt, FOUR[1:])[0]
-        assert after == before or before == FOUR[0]
+def test_one_worker_more_takes_about_its_share_of_sessions_and_no_other_moves():
+    team, sessions = Team("session", *names(9)), [session(f"user-{i}") for i in range(2000)]
+    before = [team.first(each) for each in sessions]
+    team.join("new")
+    after = [team.first(each) for each in sessions]
+    moved = [now for was, now in zip(before, after, strict=True) if was != now]
+    assert set(moved) == {"new"}
+    assert 0.05 < len(moved) / 2000 < 0.2
 
 
-def test_a_worker_beyond_its_share_is_asked_last():
-    prompt = prompts(1)[0]
-    favourite = prefixaware(prompt, FOUR)[0]
-    busy = [replace(each, in_flight=8 if each == favourite else 0) for each in FOUR]
-    assert prefixaware(prompt, busy)[-1].name == favourite.name
+@pytest.mark.parametrize("count", [2, 3, 10, 100])
+def test_keys_spread_evenly(count):
+    team = Team("session", *names(count))
+    counts = Counter(team.first(session(f"user-{i}")) for i in range(100 * count))
+    assert len(counts) == count
+    assert max(counts.values()) < 170
+
+
+@given(loads=st.lists(st.integers(0, 40), min_size=1, max_size=20), key=KEYS)
+@settings(max_examples=100, deadline=None)
+def test_no_prefix_makes_a_worker_busier_than_a_quarter_beyond_the_mean(loads, key):
+    team = Team("prefixaware", *names(len(loads)))
+    for name, count in zip(names(len(loads)), loads, strict=True):
+        team.load(**{name: count})
+    chosen = team.workers[team.first(text(key))]
+    assert chosen.in_flight + 1 <= -(-5 * (sum(loads) + 1) // (4 * len(loads)))
+
+
+def test_a_prefix_that_everybody_sends_fills_no_worker_beyond_its_share():
+    team, prompt = Team("prefixaware", *names(100)), text("the same words")
+    for _ in range(1000):
+        team.begin(team.first(prompt))
+    assert max(each.in_flight for each in team.workers.values()) <= 13
 
 
 def test_a_worker_within_its_share_keeps_its_prompts():
-    prompt = prompts(1)[0]
-    favourite = prefixaware(prompt, FOUR)[0]
-    loaded = [replace(each, in_flight=3) for each in FOUR]
-    assert prefixaware(prompt, loaded)[0].name == favourite.name
+    team, prompt = Team("prefixaware", *FOUR), prompts(1)[0]
+    favourite = team.first(prompt)
+    team.load(**dict.fromkeys(FOUR, 3))
+    assert team.first(prompt) == favourite
+
+
+def test_a_worker_beyond_its_share_is_asked_last():
+    team, prompt = Team("prefixaware", *FOUR), prompts(1)[0]
+    favourite = team.first(prompt)
+    team.load(**{favourite: 8})
+    assert team.rank(prompt)[-1] == favourite
+
+
+def test_a_session_stays_however_busy_its_worker_is():
+    team = Team("session", *FOUR)
+    favourite = team.first(session("ada"))
+    team.load(**{favourite: 50})
+    assert team.first(session("ada")) == favourite
+
+
+def test_a_request_without_a_session_goes_to_the_least_busy():
+    team = Team("session", *FOUR)
+    team.load(a=2, b=1, c=3, d=2)
+    assert team.rank() == ["b", "a", "d", "c"]
 
 
 @pytest.mark.parametrize(
@@ -68,23 +125,68 @@ def test_whole_leading_blocks_make_the_key(length, counted):
     assert len(leading_blocks("a" * length)) == counted
 
 
-def test_a_lone_surrogate_in_a_prompt_is_hashed_like_any_text():
-    assert len(prefixaware("\ud800", FOUR)) == 4
+def test_half_a_character_is_hashed_like_any_text():
+    assert len(Team("prefixaware", *FOUR).rank(text("\ud800"))) == 4
+    assert len(Team("session", *FOUR).rank(session("\ud800"))) == 4
 
 
 def test_roundrobin_takes_turns_and_a_new_worker_is_next():
-    first = [Seen("a", last_used=3), Seen("b", last_used=1), Seen("c", last_used=2)]
-    assert [each.name for each in roundrobin("", first)] == ["b", "c", "a"]
-    assert roundrobin("", [*first, Seen("d")])[0].name == "d"
+    team = Team("roundrobin", Seen("a", last_used=3), Seen("b", last_used=1), Seen("c", last_used=2))
+    assert team.rank() == ["b", "c", "a"]
+    team.join("d")
+    assert team.first() == "d"
 
 
 def test_leastload_takes_the_idle_one_and_among_equals_the_one_unused_the_longest():
-    seen = [Seen("a", 1, 1), Seen("b", 0, 5), Seen("c", 0, 4)]
-    assert [each.name for each in leastload(seen)] == ["c", "b", "a"]
+    workers = [Seen("a", 1, 1), Seen("b", 0, 5), Seen("c", 0, 4)]
+    assert Team("leastload", *workers).rank() == ["c", "b", "a"]
+    assert [each.name for each in leastload(workers)] == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_strategy_orders_all_candidates_and_takes_none(name):
-    strategy: Strategy[Seen] = strategy_named(name)
-    assert sorted(each.name for each in strategy("x", FOUR)) == [each.name for each in FOUR]
-    assert strategy("x", []) == []
+@given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=60), most=st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_whatever_happens_the_best_are_distinct_workers_that_are_there_and_fit(name, steps, most):
+    team, everyone = Team(name), [f"w{i}" for i in range(8)]
+    for kind, at in steps:
+        worker = everyone[at]
+        if worker not in team.workers:
+            team.join(worker)
+        elif kind == 0:
+            team.leave(worker)
+        elif kind == 1 and team.workers[worker].in_flight:
+            team.end(worker)
+        else:
+            team.begin(worker)
+    here = set(team.workers) - {"w0"}
+    found = team.rank(text("x"), most, lambda each: each.name != "w0")
+    assert len(found) == len(set(found)) == min(most, len(here))
+    assert set(found) <= here
+
+
+@pytest.mark.parametrize(("name", "key"), [("leastload", lambda w: (w.in_flight, w.last_used)), ("roundrobin", None)])
+@given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 6)), max_size=80))
+@settings(max_examples=40, deadline=None)
+def test_an_order_that_is_kept_is_the_one_that_sorting_gives(name, key, steps):
+    team = Team(name, *(f"w{i}" for i in range(7)))
+    for begins, at in steps:
+        if begins or not team.workers[f"w{at}"].in_flight:
+            team.begin(f"w{at}")
+        else:
+            team.end(f"w{at}")
+    by = key or (lambda w: w.last_used)
+    assert team.rank() == [each.name for each in sorted(team.workers.values(), key=lambda w: (by(w), w.name))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_there_is_nobody_chosen(name):
+    assert Team(name).rank() == []
+
+
+def test_what_is_remembered_grows_with_the_workers_and_not_with_the_requests():
+    queue, workers = Queue(load), [Seen(name) for name in FOUR]
+    for number in range(3000):
+        workers[number % 4].last_used = number
+        queue.put(workers[number % 4])
+    assert len(queue._heap) <= 2 * len(FOUR) + 16
+    assert queue.first(1) == [workers[0]]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dpd_router.background import Background
+from dpd_router.chooser import Chooser
 from dpd_router.connectors import Connector
 from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError
@@ -17,7 +18,6 @@ from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Collects, Notices
 from dpd_router.stages.prefill import prefill
 from dpd_router.stages.transfer import prompt_tokens, transfer
-from dpd_router.strategies import Strategy
 from dpd_router.trace import Trace
 from dpd_router.types import Decision, Params, Policy, Prompt, Reason, Reply, Request, Step, Verdict
 
@@ -66,8 +66,7 @@ class Handover:
     policy: Policy
     pool: Pool
     connector: Connector
-    strategy: Strategy[Worker]
-    strategy_name: str
+    chooser: Chooser
     legs: Collects
     notices: Notices
     background: Background
@@ -81,8 +80,8 @@ class Handover:
         if not decision.disaggregate:
             return Handoff()
         handoff = Handoff(failed=Reason.NO_PREFILLER)
-        ranked = self.strategy(prompt.lead, self.pool.partners(decoder))
-        for number, prefiller in enumerate(ranked[: self.policy.prefill_attempts], 1):
+        ranked = self.chooser.prefillers(prompt, decoder, self.policy.prefill_attempts)
+        for number, prefiller in enumerate(ranked, 1):
             if not await decoder.ledger.reserve(decision.pages, self.policy.room_seconds):
                 handoff = Handoff(failed=Reason.BUFFER_FULL)
                 break
@@ -107,7 +106,7 @@ class Handover:
         began = trace.add(
             Step.PREFILL_SENT,
             worker=attempt.prefiller.name,
-            strategy=self.strategy_name,
+            strategy=self.chooser.name,
             receiver=attempt.decoder.name,
             attempt=number,
         )

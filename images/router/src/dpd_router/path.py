@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dpd_router.chooser import Chooser
 from dpd_router.delivery import Delivery
-from dpd_router.errors import RouterError, UnavailableError
+from dpd_router.errors import RouterError
 from dpd_router.handover import Handover
-from dpd_router.pool import Pool, Role, Worker
+from dpd_router.pool import Pool
 from dpd_router.seams import Client
 from dpd_router.stages.accept import accept
 from dpd_router.stages.estimate import estimate
 from dpd_router.stages.observe import Record, access_line, observe
 from dpd_router.stages.route import route
-from dpd_router.strategies import Strategy, leastload
 from dpd_router.trace import Trace
 from dpd_router.types import Ask, Decision, End, Policy, Prompt, Step
 
@@ -26,7 +26,7 @@ class Path(Generic[C]):
 
     policy: Policy
     pool: Pool
-    strategy: Strategy[Worker]
+    chooser: Chooser
     handover: Handover
     delivery: Delivery[C]
     clock: Callable[[], float]
@@ -53,7 +53,7 @@ class Path(Generic[C]):
         prompt = estimate(request.body)
         decision = route(request, prompt, self.policy, self.pool.outlook())
         self._note(trace, prompt, decision)
-        with self.pool.flight(self._answering(prompt)) as worker:
+        with self.pool.flight(self.chooser.answering(prompt, self.policy.retry_after)) as worker:
             handoff = await self.handover.run(request, prompt, decision, worker, client, trace)
             return await self.delivery.run(request, handoff, worker, client, trace)
 
@@ -65,14 +65,3 @@ class Path(Generic[C]):
             disaggregate=decision.disaggregate,
             reason=decision.reason,
         )
-
-    def _answering(self, prompt: Prompt) -> Worker:
-        """Return the worker that answers: the least busy decoder, or the strategy's choice when colocated."""
-        decoders = leastload(self.pool.ready(Role.DECODE))
-        workers = decoders or self.strategy(prompt.lead, self.pool.ready(Role.WORKER))
-        if not workers:
-            after = self.policy.retry_after
-            raise UnavailableError(
-                "No worker can take the request now; try again later.", code="no_worker", retry_after=after
-            )
-        return workers[0]

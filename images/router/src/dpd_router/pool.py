@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from dpd_router.ledger import Ledger
 from dpd_router.types import Outlook, Receiver
@@ -63,6 +64,19 @@ class Worker:
         return Receiver(self.address.host, self.address.init_ports, self.address.alloc_ports)
 
 
+class Watcher(Protocol):
+    """Who is told of a role's workers as they come, go and work."""
+
+    def joined(self, worker: Worker) -> None:
+        """Note a worker that takes requests from now on."""
+
+    def left(self, worker: Worker) -> None:
+        """Note a worker that takes no more."""
+
+    def touched(self, worker: Worker) -> None:
+        """Note that a worker's load or its last turn has changed."""
+
+
 class Pool:
     """All workers. `nonce` sets this router's tags apart from those of its earlier lives."""
 
@@ -71,11 +85,19 @@ class Pool:
         self._capacity = pages_per_decoder
         self._turn = 0
         self._workers: dict[Address, Worker] = {}
+        self._ready: dict[Role, dict[Address, Worker]] = {role: {} for role in Role}
+        self._watchers: dict[Role, list[Watcher]] = {role: [] for role in Role}
+
+    def watch(self, role: Role, watcher: Watcher) -> None:
+        """Tell `watcher` of every change among a role's workers, beginning with those that are there."""
+        self._watchers[role].append(watcher)
+        for worker in self.ready(role):
+            watcher.joined(worker)
 
     def sync(self, role: Role, addresses: set[Address]) -> None:
         """Make `addresses` the workers of a role: new ones start unproven, those gone take no more requests."""
         for address in [each for each in self._workers if each.role is role and each not in addresses]:
-            self._workers.pop(address).up = False
+            self._set(self._workers.pop(address), up=False)
         for address in sorted(addresses, key=lambda each: (each.host, each.port)):
             if address not in self._workers:
                 self._workers[address] = Worker(address, ledger=Ledger(self._capacity))
@@ -85,32 +107,27 @@ class Pool:
         return list(self._workers.values())
 
     def ready(self, role: Role) -> list[Worker]:
-        """Return the workers of a role that take requests, in the order of their names."""
-        return [each for each in self._workers.values() if each.up and each.address.role is role]
-
-    def partners(self, decoder: Worker) -> list[Worker]:
-        """Return the prefillers that take requests and whose KV the decoder can read."""
-        return [each for each in self.ready(Role.PREFILL) if each.address.pairs_with(decoder.address)]
+        """Return the workers of a role that take requests."""
+        return list(self._ready[role].values())
 
     def outlook(self) -> Outlook:
         """Return what `route` needs to know of the pools."""
-        workers, decoders = self.ready(Role.WORKER), self.ready(Role.DECODE)
         colocated = not any(each.role is not Role.WORKER for each in self._workers)
         return Outlook(
             colocated=colocated,
-            prefillers=len(self.ready(Role.PREFILL)),
-            decoders=len(workers) if colocated else len(decoders),
+            prefillers=len(self._ready[Role.PREFILL]),
+            decoders=len(self._ready[Role.WORKER if colocated else Role.DECODE]),
             capacity=self._capacity,
         )
 
     def mark_up(self, worker: Worker) -> None:
         """Let a worker take requests; its address must still be there."""
-        worker.up = self._workers.get(worker.address) is worker
+        self._set(worker, up=self._workers.get(worker.address) is worker)
 
     def mark_down(self, worker: Worker) -> None:
         """Give a worker no more requests until it is well again, and then under a new tag."""
         if worker.up:
-            worker.up = False
+            self._set(worker, up=False)
             worker.generation += 1
 
     def distrust(self, worker: Worker) -> None:
@@ -127,7 +144,26 @@ class Pool:
         self._turn += 1
         worker.last_used = self._turn
         worker.in_flight += 1
+        self._touch(worker)
         try:
             yield worker
         finally:
             worker.in_flight -= 1
+            self._touch(worker)
+
+    def _touch(self, worker: Worker) -> None:
+        for watcher in self._watchers[worker.address.role]:
+            watcher.touched(worker)
+
+    def _set(self, worker: Worker, *, up: bool) -> None:
+        """Let a worker in or out, and tell who watches; whoever is up is among the ready, and nobody else."""
+        if worker.up == up:
+            return
+        worker.up = up
+        role = worker.address.role
+        if up:
+            self._ready[role][worker.address] = worker
+        else:
+            del self._ready[role][worker.address]
+        for watcher in self._watchers[role]:
+            (watcher.joined if up else watcher.left)(worker)

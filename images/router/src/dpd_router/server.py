@@ -13,6 +13,7 @@ from dpd_router.api import Routes
 from dpd_router.api.openapi import document
 from dpd_router.app import App
 from dpd_router.background import Background
+from dpd_router.chooser import chooser
 from dpd_router.config import Config
 from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
@@ -24,8 +25,7 @@ from dpd_router.logs import Log
 from dpd_router.metrics import Metrics
 from dpd_router.notify import NoticeBoard
 from dpd_router.path import Path
-from dpd_router.pool import Pool, Worker
-from dpd_router.strategies import Strategy, strategy_named
+from dpd_router.pool import Pool
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.downstream import Doors, Downstream
 from dpd_router.wire.exchange import Exchange
@@ -119,13 +119,12 @@ def assemble(config: Config, log: Log) -> Router:
     routes = Routes(config.policy.invocation)
     metrics = Metrics(routes.paths, pool, lambda: len(background))
     drains = Drains(pool, legs, background)
-    strategy: Strategy[Worker] = strategy_named(config.strategy)
+    choosing = chooser(pool, config.routing.strategy, config.routing.decode_strategy)
     handover = Handover(
         policy=config.policy,
         pool=pool,
         connector=connector_named(transfer.connector if transfer else "lmcache"),
-        strategy=strategy,
-        strategy_name=config.strategy,
+        chooser=choosing,
         legs=legs,
         notices=notices,
         background=background,
@@ -133,7 +132,7 @@ def assemble(config: Config, log: Log) -> Router:
         new_id=new_id,
     )
     delivery: Delivery[Exchange] = Delivery(config.policy, pool, legs, drains)
-    path = Path(config.policy, pool, strategy, handover, delivery, time.monotonic, log.info, metrics.record)
+    path = Path(config.policy, pool, choosing, handover, delivery, time.monotonic, log.info, metrics.record)
     return Router(
         config=config,
         pool=pool,

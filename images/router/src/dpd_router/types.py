@@ -99,14 +99,17 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """What is known of the prompt: its estimated length in tokens, and its leading text for prefix affinity.
+    """What is known of the prompt: its length in tokens, and what may tie it to a worker.
 
-    `exact` is whether the length was counted, from token ids, and not estimated.
+    `lead` is its leading text, `ids` its token ids when they are known, `session` the name of its session, if any.
+    `exact` is whether the length was counted and not estimated.
     """
 
     tokens: int
     lead: str
     exact: bool = False
+    ids: Sequence[int] = ()
+    session: str = ""
 
 
 class Outlook(msgspec.Struct, frozen=True):

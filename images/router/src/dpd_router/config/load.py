@@ -7,12 +7,12 @@ from typing import Any
 import yaml
 
 from dpd_router.api.routes import TAKEN
+from dpd_router.config.routing import Routing, read_routing
 from dpd_router.config.section import Section
 from dpd_router.connectors import NAMES as CONNECTORS
 from dpd_router.discovery import Target
 from dpd_router.errors import ConfigInvalidError, Problem
 from dpd_router.pool import Role
-from dpd_router.strategies import NAMES as STRATEGIES
 from dpd_router.types import Policy
 from dpd_router.wire.reader import Limits
 
@@ -51,7 +51,7 @@ class Config:
     port: int
     endpoint: str
     namespace: str
-    strategy: str
+    routing: Routing
     health_path: str
     policy: Policy
     transfer: Transfer | None
@@ -85,7 +85,7 @@ def from_document(document: Any) -> Config:
     with Section("", document, problems) as root:
         host, port = _listen(root)
         name, namespace, invocation = _endpoint(root)
-        threshold, strategy = _routing(root)
+        routing = read_routing(root)
         transfer, page_tokens, waits = _transfer(root)
         with root.section("health") as health:
             health_path = health.text("path", "/health")
@@ -94,11 +94,11 @@ def from_document(document: Any) -> Config:
             timing = _timing(timeouts, checks, root)
             prefill_seconds = timeouts.seconds("prefillSeconds", 120, 0.1, 86400)
             limits = _limits(root, timeouts)
-        policy = Policy(threshold, invocation, page_tokens, 2, prefill_seconds, waits[0], waits[1])
+        policy = Policy(routing.threshold, invocation, page_tokens, 2, prefill_seconds, waits[0], waits[1])
         targets = _targets(root, transfer)
     if problems:
         raise ConfigInvalidError(problems)
-    return Config(host, port, name, namespace, strategy, health_path, policy, transfer, targets, limits, timing)
+    return Config(host, port, name, namespace, routing, health_path, policy, transfer, targets, limits, timing)
 
 
 def _listen(root: Section) -> tuple[str, int]:
@@ -116,12 +116,6 @@ def _endpoint(root: Section) -> tuple[str, str, str]:
         if path in TAKEN:
             endpoint.problem("invocationPath", f"{path} is answered by the router itself", "use another path")
         return name, namespace, path
-
-
-def _routing(root: Section) -> tuple[int, str]:
-    with root.section("routing") as routing:
-        threshold = routing.integer("threshold", 4096, 0, 2**31 - 1)
-        return threshold, routing.text("strategy", "prefixaware", STRATEGIES)
 
 
 def _transfer(root: Section) -> tuple[Transfer | None, int, tuple[float, float]]:

@@ -1,29 +1,36 @@
-"""How one worker is chosen among several: one file per strategy, one interface, nothing remembered here.
+"""How one worker is chosen among several: one file per strategy, one interface, one instance for each role.
 
-A strategy orders the candidates, best first; the caller takes the first that answers. What a strategy needs to know of
-the past is in the candidates, so that the pool stays the only state.
+A strategy is told who is there and how busy, by the pool, and returns the best few; a choice costs the logarithm of the
+number of workers, or less. It does no I/O and reads no clock.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from dpd_router.strategies.prefixaware import prefixaware
-from dpd_router.strategies.roundrobin import roundrobin
+from dpd_router.strategies.base import Fits, Strategy, anyone, load
+from dpd_router.strategies.ordered import LeastLoad, RoundRobin
+from dpd_router.strategies.prefixaware import PrefixAware
+from dpd_router.strategies.session import Session
 from dpd_router.types import Candidate
+
+__all__ = ["NAMES", "Fits", "Strategy", "anyone", "leastload", "strategy_named"]
 
 C = TypeVar("C", bound=Candidate)
 
-Strategy = Callable[[str, Sequence[C]], list[C]]
-
-NAMES = ("prefixaware", "roundrobin")
+NAMES = ("prefixaware", "session", "roundrobin", "leastload")
 
 
 def strategy_named(name: str) -> "Strategy[C]":
-    """Return the strategy of that name; the configuration has made sure that there is one."""
-    table: dict[str, Strategy[C]] = {"prefixaware": prefixaware, "roundrobin": roundrobin}
-    return table[name]
+    """Return a new strategy of that name; the configuration has made sure that there is one."""
+    table: dict[str, Callable[[], Strategy[C]]] = {
+        "prefixaware": PrefixAware,
+        "session": Session,
+        "roundrobin": RoundRobin,
+        "leastload": LeastLoad,
+    }
+    return table[name]()
 
 
 def leastload(candidates: Sequence[C]) -> list[C]:
-    """Order by requests in flight; among equals the one unused the longest comes first."""
-    return sorted(candidates, key=lambda each: (each.in_flight, each.last_used, each.name))
+    """Order candidates by load, for those who have them at hand."""
+    return sorted(candidates, key=load)

@@ -1,40 +1,65 @@
 """prefixaware: prompts that begin alike go to the same worker, as long as it is not busier than its share.
 
-Each worker gets a score from a hash of its name and the prompt's leading text; the highest wins. Nothing is
-remembered and nothing is exchanged, yet every router orders alike, and a worker that comes or goes moves only its own
-prompts. The bound on load sends what is too much for one worker to the next in that order.
+A hash of the prompt's leading text finds the worker on the ring. Nothing is remembered of any prompt and nothing is
+exchanged, yet every router finds the same one. What is too much for one worker goes to the next on the ring; where many
+in a row have their share, to the least busy.
 """
 
-from collections.abc import Sequence
-from hashlib import blake2b
-from math import ceil
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from dpd_router.types import Candidate
+from dpd_router.strategies.base import Fits, Queue, Share, anyone, load
+from dpd_router.strategies.ring import Ring
+from dpd_router.types import Candidate, Prompt
 
 C = TypeVar("C", bound=Candidate)
 
 BLOCK_CHARACTERS = 1024
 BLOCKS = 4
-SHARE = 1.25
+# Workers looked at on the ring; a prefix that has filled so many is served as well by any other.
+LOOKS = 32
 
 
-def prefixaware(lead: str, candidates: Sequence[C]) -> list[C]:
-    """Order the candidates by affinity to the prompt's leading blocks, those beyond their share of the load last."""
-    key = blake2b(leading_blocks(lead).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    ranked = sorted(candidates, key=lambda each: (_score(key, each.name), each.name), reverse=True)
-    total = sum(each.in_flight for each in candidates) + 1
-    bound = ceil(SHARE * total / max(1, len(candidates)))
-    within = [each for each in ranked if each.in_flight < bound]
-    beyond = [each for each in ranked if each.in_flight >= bound]
-    return within + beyond
+class PrefixAware(Generic[C]):
+    """Orders by affinity to the prompt's leading blocks, within the bound on load."""
+
+    def __init__(self) -> None:
+        self._ring: Ring[C] = Ring()
+        self._share: Share[C] = Share()
+        self._queue: Queue[C] = Queue(load)
+
+    def joined(self, worker: C) -> None:
+        """Count a worker in."""
+        self._ring.add(worker)
+        self._share.put(worker)
+        self._queue.put(worker)
+
+    def left(self, worker: C) -> None:
+        """Count a worker out."""
+        self._ring.remove(worker)
+        self._share.drop(worker)
+        self._queue.drop(worker)
+
+    def touched(self, worker: C) -> None:
+        """Note a worker's load."""
+        self._share.touch(worker)
+        self._queue.touch(worker)
+
+    def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
+        """Return those near the prompt's place on the ring that have room for it, then the least busy."""
+        key = leading_blocks(prompt.lead).encode("utf-8", "surrogatepass")
+        bound, found = self._share.bound, list[C]()
+        for look, worker in enumerate(self._ring.walk(key)):
+            if len(found) == most or look == LOOKS:
+                break
+            if worker.in_flight < bound and fits(worker):
+                found.append(worker)
+        if len(found) == most:
+            return found
+        taken = set(map(id, found))
+        return found + self._queue.first(most - len(found), lambda each: id(each) not in taken and fits(each))
 
 
 def leading_blocks(lead: str) -> str:
     """Return the whole leading blocks, four at most; a text shorter than one block counts as it is."""
     whole = min(len(lead) // BLOCK_CHARACTERS, BLOCKS) * BLOCK_CHARACTERS
     return lead[:whole] if whole else lead
-
-
-def _score(key: bytes, name: str) -> bytes:
-    return blake2b(name.encode(), key=key, digest_size=8).digest()

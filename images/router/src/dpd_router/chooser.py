@@ -1,0 +1,45 @@
+"""Who is chosen for a request: the strategies of an endpoint, role by role, over the workers that take requests."""
+
+from dataclasses import dataclass
+
+from dpd_router.errors import UnavailableError
+from dpd_router.pool import Pool, Role, Worker
+from dpd_router.strategies import Fits, Strategy, anyone, strategy_named
+from dpd_router.types import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """A strategy for each role; `name` is that of the prefillers' and of colocated workers'."""
+
+    name: str
+    strategies: dict[Role, Strategy[Worker]]
+
+    def rank(self, role: Role, prompt: Prompt, most: int, fits: Fits = anyone) -> list[Worker]:
+        """Return the best workers of a role for a prompt, `most` at the most, the best first."""
+        return self.strategies[role].rank(prompt, most, fits)
+
+    def prefillers(self, prompt: Prompt, decoder: Worker, most: int) -> list[Worker]:
+        """Return the best prefillers for a prompt whose KV the decoder can read, `most` at the most."""
+        return self.rank(Role.PREFILL, prompt, most, lambda each: each.address.pairs_with(decoder.address))
+
+    def answering(self, prompt: Prompt, retry_after: int) -> Worker:
+        """Return the worker that answers: a decoder, or a colocated one. Raises UnavailableError."""
+        for role in (Role.DECODE, Role.WORKER):
+            for worker in self.rank(role, prompt, 1):
+                return worker
+        raise UnavailableError(
+            "No worker can take the request now; try again later.", code="no_worker", retry_after=retry_after
+        )
+
+
+def chooser(pool: Pool, name: str, decode_name: str) -> Chooser:
+    """Return a chooser whose strategies follow the pool."""
+    strategies: dict[Role, Strategy[Worker]] = {
+        Role.PREFILL: strategy_named(name),
+        Role.DECODE: strategy_named(decode_name),
+        Role.WORKER: strategy_named(name),
+    }
+    for role, strategy in strategies.items():
+        pool.watch(role, strategy)
+    return Chooser(name, strategies)

@@ -1,0 +1,120 @@
+"""What every strategy is to the rest of the router, and what several of them keep: an order, a share."""
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from math import ceil
+from typing import Any, Generic, Protocol, TypeVar
+
+from dpd_router.types import Candidate, Prompt
+
+C = TypeVar("C", bound=Candidate)
+Fits = Callable[[Any], bool]
+
+SHARE = 1.25
+_SLACK = 16
+
+
+def anyone(_worker: Any) -> bool:
+    """Fit whoever there is."""
+    return True
+
+
+class Strategy(Protocol[C]):
+    """Orders the workers of one role. It is told who takes requests and how busy each is; it never waits."""
+
+    def joined(self, worker: C) -> None:
+        """Count a worker in: it takes requests from now on."""
+
+    def left(self, worker: C) -> None:
+        """Count a worker out."""
+
+    def touched(self, worker: C) -> None:
+        """Note that a worker's load or its last turn has changed; it may have left already."""
+
+    def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
+        """Return the best workers for a prompt that fit, `most` at the most, the best first."""
+
+
+class Queue(Generic[C]):
+    """Workers in the order of a key that changes as they work; the first few are found in logarithmic time.
+
+    A change leaves the old entry in the heap, to be passed over until the heap is twice as long as it needs to be.
+    """
+
+    def __init__(self, key: Callable[[C], tuple[Any, ...]]) -> None:
+        self._key = key
+        self._serial = 0
+        self._newest: dict[C, int] = {}
+        self._heap: list[tuple[tuple[Any, ...], int, C]] = []
+
+    def put(self, worker: C) -> None:
+        """Add a worker, or move it to where its key now belongs."""
+        self._serial += 1
+        self._newest[worker] = self._serial
+        heappush(self._heap, (self._key(worker), self._serial, worker))
+        if len(self._heap) > 2 * len(self._newest) + _SLACK:
+            self._heap = [entry for entry in self._heap if self._newest.get(entry[2]) == entry[1]]
+            heapify(self._heap)
+
+    def touch(self, worker: C) -> None:
+        """Move a worker to where its key now belongs, if it is here."""
+        if worker in self._newest:
+            self.put(worker)
+
+    def drop(self, worker: C) -> None:
+        """Take a worker out."""
+        self._newest.pop(worker, None)
+
+    def first(self, most: int, fits: Fits = anyone) -> list[C]:
+        """Return the first `most` workers that fit, in order."""
+        heap, found = self._heap, list[C]()
+        while heap and self._newest.get(heap[0][2]) != heap[0][1]:
+            heappop(heap)
+        # A heap's smallest entries hang together at its top: the next in order is always a child of one already seen.
+        front = [(heap[0][:2], 0)] if heap else []
+        while front and len(found) < most:
+            _, at = heappop(front)
+            _, serial, worker = heap[at]
+            if self._newest.get(worker) == serial and fits(worker):
+                found.append(worker)
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(heap):
+                    heappush(front, (heap[child][:2], child))
+        return found
+
+
+class Share(Generic[C]):
+    """How much of the load each worker has, and how much it may have: a quarter more than the mean, rounded up."""
+
+    def __init__(self) -> None:
+        self._loads: dict[C, int] = {}
+        self._total = 0
+
+    def put(self, worker: C) -> None:
+        """Count a worker in, at its load of now."""
+        self._total += worker.in_flight - self._loads.get(worker, 0)
+        self._loads[worker] = worker.in_flight
+
+    def touch(self, worker: C) -> None:
+        """Count a worker's new load, if it is counted at all."""
+        if worker in self._loads:
+            self.put(worker)
+
+    def drop(self, worker: C) -> None:
+        """Count a worker out."""
+        self._total -= self._loads.pop(worker, 0)
+
+    @property
+    def bound(self) -> int:
+        """Return how many requests a worker has at the most when one more is to be placed."""
+        return ceil(SHARE * (self._total + 1) / max(1, len(self._loads)))
+
+
+def load(worker: Candidate) -> tuple[int, int, str]:
+    """Order by requests in flight; among equals the one unused the longest comes first."""
+    return (worker.in_flight, worker.last_used, worker.name)
+
+
+def turn(worker: Candidate) -> tuple[int, str]:
+    """Order by last turn."""
+    return (worker.last_used, worker.name)
