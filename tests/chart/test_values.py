@@ -114,6 +114,7 @@ def test_going_colocated_and_back_leaves_what_both_share_in_place(tmp_path: Path
         ("ConfigMap", "dpd-test-otel"),
         ("ConfigMap", "dpd-test-proxy"),
         ("Deployment", "dpd-test-default-router"),
+        ("Ingress", "alb-dpd-test-default"),
         ("NetworkPolicy", "dpd-test-default-router"),
         ("PodDisruptionBudget", "dpd-test-default-router"),
         ("PersistentVolume", "default-dpd-test-model-ca86fad0"),

@@ -35,6 +35,7 @@
   "health" (dict "path" (include "dpd.healthPath" .))
   "timeouts" (dict "graceSeconds" (include "dpd.router.grace" . | int))
   "routing" $routing -}}
+{{- with include "dpd.edge.keepAlive" . | int }}{{ if ne . 75 }}{{ $_ := set $file.timeouts "idleSeconds" . }}{{ end }}{{ end -}}
 {{- $roles := list "worker" -}}
 {{- if .Values.pdSpec -}}
   {{- $roles = list "prefill" "decode" -}}
