@@ -53,8 +53,12 @@ class App:
                 self.tell_error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
                 exchange.refuse(RouterError("The router failed on this request.", code="internal_error"))
                 self.metrics.count(exchange.ask.path, exchange.status)
+            if exchange.ask.caller:
+                self.metrics.count_caller(exchange.ask.caller, exchange.status)
 
     async def _dispatch(self, exchange: Exchange) -> None:
+        if exchange.refusal is not None:
+            raise exchange.refusal
         path, method = exchange.ask.path, exchange.ask.method
         row = self.routes.find(path)
         if row is None:

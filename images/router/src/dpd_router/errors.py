@@ -62,6 +62,24 @@ class BadRequestError(RouterError):
     kind = "invalid_request_error"
 
 
+class UnauthorizedError(RouterError):
+    """The request holds no key that is known."""
+
+    status = 401
+    kind = "authentication_error"
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers of the answer, with the way to identify oneself."""
+        return [*super().headers(), (b"www-authenticate", b'Bearer realm="dpd"')]
+
+
+class TooManyRequestsError(RouterError):
+    """The key's rate is used up."""
+
+    status = 429
+    kind = "rate_limit_error"
+
+
 class NotFoundError(RouterError):
     """Nothing is served at this path."""
 

@@ -44,6 +44,9 @@ class Metrics:
         self._paths = paths
         self.registry = registry = CollectorRegistry()
         self._requests = Counter("dpd_router_requests", "Requests answered.", ["path", "code"], registry=registry)
+        self._callers = Counter(
+            "dpd_router_key_requests", "Requests of each API key.", ["key", "code"], registry=registry
+        )
         self._decisions = Counter(
             "dpd_router_decisions", "Paths taken, and why.", ["path", "reason"], registry=registry
         )
@@ -64,6 +67,10 @@ class Metrics:
     def count(self, path: str, status: int) -> None:
         """Count a request that is no generation."""
         self._requests.labels(path if path in self._paths else "other", status).inc()
+
+    def count_caller(self, name: str, status: int) -> None:
+        """Count a request of the API key of that name."""
+        self._callers.labels(name, status).inc()
 
     def record(self, record: Record) -> None:
         """Count a generation request."""

@@ -19,6 +19,7 @@ from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery
 from dpd_router.drains import Drains
+from dpd_router.front import Front, front
 from dpd_router.handover import Handover
 from dpd_router.health import Health
 from dpd_router.logs import Log
@@ -53,6 +54,7 @@ class Router:
     discovery: Discovery
     health: Health
     app: App
+    front: Front
     log: Log
 
     async def run(self, stop: asyncio.Event, started: Callable[[int], None] = lambda _: None) -> None:
@@ -62,13 +64,17 @@ class Router:
         """
         chores: list[asyncio.Task[None]] = []
         try:
+            self.front.open()
             if self.config.transfer is not None:
                 self.notices.open(self.config.transfer.host, self.config.transfer.port)
             server = await asyncio.get_running_loop().create_server(
                 self._connection, self.config.host, self.config.port, backlog=_BACKLOG
             )
             await self.discovery.round()
-            chores += [asyncio.create_task(each) for each in (self.health.run(), self.discovery.run(), self._sweep())]
+            chores += [
+                asyncio.create_task(each)
+                for each in (self.health.run(), self.discovery.run(), self._sweep(), self.front.run())
+            ]
             port = server.sockets[0].getsockname()[1]
             self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
             started(port)
@@ -98,7 +104,7 @@ class Router:
         self.log.info(f"router stopped: requests_cut={len(cut)} transfers_left={left}")
 
     def _connection(self) -> Downstream:
-        return Downstream(self.app.serve, self.config.limits, self.doors, new_id)
+        return Downstream(self.app.serve, self.config.limits, self.doors, new_id, self.front.gate.admit)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -141,6 +147,7 @@ def assemble(config: Config, log: Log) -> Router:
         notices=notices,
         doors=doors,
         discovery=Discovery(pool, config.targets, timing.discovery_interval, log.info),
+        front=front(config.surface, routes, log),
         health=Health(pool, legs, config.health_path, timing.health_interval, timing.health_timeout, log.info),
         app=App(routes, document(routes), config.policy, path, pool, legs, metrics, lambda: not doors.open, log.error),
         log=log,

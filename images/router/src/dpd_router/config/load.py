@@ -9,6 +9,7 @@ import yaml
 from dpd_router.api.routes import TAKEN
 from dpd_router.config.routing import Routing, read_routing
 from dpd_router.config.section import Section
+from dpd_router.config.surface import Surface, read_surface
 from dpd_router.connectors import NAMES as CONNECTORS
 from dpd_router.discovery import Target
 from dpd_router.errors import ConfigInvalidError, Problem
@@ -58,6 +59,7 @@ class Config:
     targets: tuple[Target, ...]
     limits: Limits
     timing: Timing
+    surface: Surface
 
 
 def load(path: Path) -> Config:
@@ -96,9 +98,10 @@ def from_document(document: Any) -> Config:
             limits = _limits(root, timeouts)
         policy = Policy(routing.threshold, invocation, page_tokens, 2, prefill_seconds, waits[0], waits[1])
         targets = _targets(root, transfer)
+        surface = read_surface(root)
     if problems:
         raise ConfigInvalidError(problems)
-    return Config(host, port, name, namespace, routing, health_path, policy, transfer, targets, limits, timing)
+    return Config(host, port, name, namespace, routing, health_path, policy, transfer, targets, limits, timing, surface)
 
 
 def _listen(root: Section) -> tuple[str, int]:

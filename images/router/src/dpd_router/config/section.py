@@ -79,6 +79,24 @@ class Section:
         self.problem(key, f"{_shown(value)} is no time from {low:g} to {high:g} seconds", "write seconds as a number")
         return default
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return true or false."""
+        value = self._take(key, default, "")
+        match value:
+            case bool():
+                return value
+        self.problem(key, f"{_shown(value)} is neither true nor false", "write true or false")
+        return default
+
+    def names(self) -> tuple[str, ...]:
+        """Return the keys of a mapping whose keys are names of the user's own, and count them as known."""
+        for key in self._value:
+            if type(key) is not str:
+                self.problem(str(key), "is no text", "quote the name")
+        found = tuple(key for key in self._value if type(key) is str)
+        self._known.extend(self._value)
+        return found
+
     def ports(self, key: str, *, required: bool = False) -> tuple[int, ...]:
         """Return a list of TCP ports."""
         value = self._take(key, _MISSING if required else [], "add one port per tensor-parallel rank")

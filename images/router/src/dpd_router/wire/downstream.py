@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dpd_router.errors import RequestTimeoutError, RouterError
 from dpd_router.stages.stream import response_head
 from dpd_router.wire.exchange import Exchange
-from dpd_router.wire.reader import Incoming, Limits, RequestReader
+from dpd_router.wire.reader import Admit, Incoming, Limits, RequestReader
 
 # How long a refused client may go on sending: closing at once would destroy the answer on its way.
 LINGER_SECONDS = 2.0
@@ -31,15 +31,15 @@ class Doors:
 
 
 class Downstream(asyncio.Protocol):
-    """A server-side connection; `serve` answers one exchange, and must end it."""
+    """A server-side connection; `serve` answers one exchange, and must end it; `admit` sees each head."""
 
-    def __init__(self, serve: Serve, limits: Limits, doors: Doors, new_id: Callable[[], str]) -> None:
+    def __init__(self, serve: Serve, limits: Limits, doors: Doors, new_id: Callable[[], str], admit: Admit) -> None:
         self._serve = serve
         self._limits = limits
         self._doors = doors
         self._new_id = new_id
         self._loop = asyncio.get_running_loop()
-        self._reader = RequestReader(limits, new_id)
+        self._reader = RequestReader(limits, new_id, admit)
         self._waiting: deque[Incoming] = deque()
         self._error: RouterError | None = None
         self._current: Exchange | None = None

@@ -67,6 +67,11 @@ class Exchange:
         return self._sent or CLIENT_LEFT
 
     @property
+    def refusal(self) -> RouterError | None:
+        """Return why the request was turned away by its head alone, None when it was not."""
+        return self._incoming.refusal
+
+    @property
     def http_1_0(self) -> bool:
         """Say whether the client knows no chunks."""
         return self._incoming.http_1_0

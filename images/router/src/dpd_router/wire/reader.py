@@ -7,9 +7,10 @@ import httptools
 import msgspec
 
 from dpd_router.errors import BadRequestError, BodyTooLargeError, HeadTooLargeError, RouterError
-from dpd_router.types import Ask
+from dpd_router.types import Admission, Ask, Headers
+from dpd_router.wire.framing import body_framing, check_framing, request_id, target
 
-MAX_REQUEST_ID = 128
+Admit = Callable[[str, Headers], Admission]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,24 @@ class Limits:
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One whole request and what its connection needs to know of it."""
+    """One whole request and what its connection needs to know of it; with a `refusal` its body was let go."""
 
     ask: Ask
     http_1_0: bool
     keep_alive: bool
+    refusal: RouterError | None = None
 
 
 class RequestReader:
-    """Parses one connection's requests, one after the other. `new_id` makes a request id when the client sent none."""
+    """Parses one connection's requests, one after the other. `new_id` makes a request id when the client sent none.
 
-    def __init__(self, limits: Limits, new_id: Callable[[], str]) -> None:
+    `admit` sees every head before the body is taken.
+    """
+
+    def __init__(self, limits: Limits, new_id: Callable[[], str], admit: Admit = lambda _, headers: Admission(headers)):
         self._limits = limits
         self._new_id = new_id
+        self._admit = admit
         self._parser = httptools.HttpRequestParser(self)
         self._ready: list[Incoming] = []
         self._in_head = False
@@ -54,8 +60,11 @@ class RequestReader:
         self._body: list[bytes] = []
         self._body_size = 0
         self._body_framing = b""
+        self._body_limit = self._limits.body_bytes
         self._version = "1.1"
         self._method = b""
+        self._target = ("", "")
+        self._admission = Admission([])
 
     def feed(self, data: bytes) -> list[Incoming]:
         """Take bytes and return the requests they complete; after a mistake `error` is set and all else ignored."""
@@ -123,38 +132,49 @@ class RequestReader:
         self._method = self._parser.get_method()
         self._version = self._parser.get_http_version()
         length = check_framing(self._headers, self._version)
-        if length > self._limits.body_bytes:
-            raise self._too_large()
+        self._target = target(self._url)
+        self._admission = admission = self._admit(self._target[0], self._headers)
+        if admission.body_bytes is not None:
+            self._body_limit = min(self._body_limit, admission.body_bytes)
+        if length > self._body_limit:
+            raise admission.refusal or self._too_large()
+        self._check_expectation()
+        if self._parser.should_upgrade() and self._method != b"CONNECT":
+            self._body_framing = body_framing(self._headers, length)
+
+    def _check_expectation(self) -> None:
         expect = [value.lower() for name, value in self._headers if name.lower() == b"expect"]
+        if expect and self._admission.refusal is not None:
+            raise self._admission.refusal  # the body need not come
         if expect and expect != [b"100-continue"]:
             raise BadRequestError("Expect asks for what the router does not do; leave it out.", code="bad_expectation")
         self.continue_owed = bool(expect) and self._version != "1.0"
-        if self._parser.should_upgrade() and self._method != b"CONNECT":
-            self._body_framing = _body_framing(self._headers, length)
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body, without its chunk framing."""
         self._body_size += len(data)
-        if self._body_size > self._limits.body_bytes:
-            raise self._too_large()
-        self._body.append(data)
+        if self._body_size > self._body_limit:
+            raise self._admission.refusal or self._too_large()
+        if self._admission.refusal is None:
+            self._body.append(data)
 
     def on_message_complete(self) -> None:
         """Put the request together."""
         if self._body_framing and self._parser.should_upgrade():
             return  # the body is still to come: see _resume
         self.busy = self.continue_owed = False
-        path, query = _target(self._url)
+        path, query = self._target
         ask = Ask(
             self._method.decode("latin-1"),
             path,
             query,
-            self._headers,
+            self._admission.headers,
             b"".join(self._body),
-            _request_id(self._headers) or self._new_id(),
+            request_id(self._headers) or self._new_id(),
+            self._admission.caller,
         )
         keep = self._parser.should_keep_alive() and self._version == "1.1" and not self._body_framing
-        self._ready.append(Incoming(ask, self._version == "1.0", keep))
+        self._ready.append(Incoming(ask, self._version == "1.0", keep, self._admission.refusal))
         self._body = []
 
     def _grow_head(self, size: int) -> None:
@@ -166,58 +186,4 @@ class RequestReader:
             raise HeadTooLargeError(f"The request's head exceeds {self._limits.head_bytes} bytes; send less.")
 
     def _too_large(self) -> RouterError:
-        return BodyTooLargeError(f"The body exceeds {self._limits.body_bytes} bytes; send a shorter prompt.")
-
-
-def check_framing(headers: list[tuple[bytes, bytes]], version: str) -> int:
-    """Return the announced body length, 0 when chunked or none.
-
-    Raises BadRequestError when two readers of the same bytes could see two different messages in them.
-    """
-    seen: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        seen.setdefault(name.lower(), []).append(value)
-    lengths, codings = seen.get(b"content-length", []), seen.get(b"transfer-encoding", [])
-    if lengths and codings:
-        raise BadRequestError("Content-Length and Transfer-Encoding exclude each other.", code="bad_framing")
-    if len(lengths) > 1 or len(codings) > 1 or len(seen.get(b"host", [])) > 1:
-        raise BadRequestError("A header that frames or addresses the request came twice.", code="bad_framing")
-    if codings and (codings[0].strip().lower() != b"chunked" or version == "1.0"):
-        raise BadRequestError("The only transfer coding taken is chunked, under HTTP/1.1.", code="bad_framing")
-    if version not in ("1.0", "1.1"):
-        raise BadRequestError("The router speaks HTTP/1.0 and HTTP/1.1.", code="bad_framing")
-    if version == "1.1" and b"host" not in seen:
-        raise BadRequestError("HTTP/1.1 asks for a Host header.", code="bad_framing")
-    if lengths and not lengths[0].strip().isdigit():
-        raise BadRequestError("Content-Length is not a number.", code="bad_framing")
-    return int(lengths[0]) if lengths else 0
-
-
-def _target(url: bytes) -> tuple[str, str]:
-    if any(byte <= 0x20 or byte >= 0x7F for byte in url):
-        raise BadRequestError("The target holds bytes that a URL does not.", code="bad_target")
-    try:
-        parsed = httptools.parse_url(url)
-    except httptools.HttpParserInvalidURLError:
-        raise BadRequestError("The target is not a URL.", code="bad_target") from None
-    path = (parsed.path or b"/").decode("ascii")
-    query = b"?" + parsed.query if parsed.query else b""
-    return path, query.decode("ascii")
-
-
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
-    """Return the client's own id when it is fit for a header and a log line."""
-    for name, value in headers:
-        if name.lower() == b"x-request-id":
-            text = value.decode("latin-1")
-            fit = 0 < len(text) <= MAX_REQUEST_ID and all("!" <= char <= "~" for char in text)
-            return text if fit else None
-    return None
-
-
-def _body_framing(headers: list[tuple[bytes, bytes]], length: int) -> bytes:
-    """Return the header that frames the body, empty when there is none."""
-    chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
-    if chunked:
-        return b"transfer-encoding: chunked"
-    return b"content-length: %d" % length if length else b""
+        return BodyTooLargeError(f"The body exceeds {self._body_limit} bytes; send a shorter prompt.")
