@@ -10,6 +10,7 @@ from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
 from dpd_router.drains import Drains
 from dpd_router.handover import Handover
+from dpd_router.ledger import Buffers
 from dpd_router.path import Path
 from dpd_router.pool import Address, Pool, Role
 from dpd_router.stages.observe import Record
@@ -138,11 +139,14 @@ class World:
         return (flying, pages, len(self.background), len(self.notices.open)) == (0, 0, 0, 0)
 
 
-def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **policy) -> World:
-    pool = Pool("nonce", capacity)
+def world(
+    prefillers=1, decoders=1, workers=0, capacity=None, plan=None, connector="lmcache", revisions=None, **policy
+) -> World:
+    pool = Pool("nonce", Buffers(capacity))
     for role, count in ((Role.PREFILL, prefillers), (Role.DECODE, decoders), (Role.WORKER, workers)):
         ports = ((7300,), (7400,)) if role is Role.DECODE else ((), ())
-        pool.sync(role, {Address(role, f"{role.value[0]}{i}", 8081, *ports) for i in range(count)})
+        names = [f"{role.value[0]}{i}" for i in range(count)]
+        pool.sync(role, {Address(role, name, 8081, *ports, (revisions or {}).get(name)) for name in names})
     for worker in pool.all():
         pool.mark_up(worker)
     settings = Policy(4096, "/v1/chat/completions", **{"room_seconds": 0.05, **policy})
@@ -150,12 +154,12 @@ def world(prefillers=1, decoders=1, workers=0, capacity=None, plan=None, **polic
     lines: list[str] = []
     records: list[Record] = []
     ids, ticks = itertools.count(1), itertools.count()
-    drains = Drains(pool, legs, background)
+    drains = Drains(pool, legs, background, pause=0)
     robin = chooser(pool, "roundrobin", "leastload")
     handover = Handover(
         settings,
         pool,
-        connector_named("lmcache"),
+        connector_named(connector),
         robin,
         legs,
         notices,

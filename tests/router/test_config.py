@@ -95,7 +95,11 @@ def test_a_colocated_configuration_needs_no_transfer():
             "odd",
             "routing.decodeStrategy: 'odd' is not known here; use one of: prefixaware, session, roundrobin, leastload",
         ),
-        ("transfer.connector", "nixl", "transfer.connector: 'nixl' is not known here; use one of: lmcache"),
+        (
+            "transfer.connector",
+            "mooncake",
+            "transfer.connector: 'mooncake' is not known here; use one of: lmcache, nixl",
+        ),
         ("transfer.initPorts", ..., "transfer.initPorts: required; add one port per tensor-parallel rank"),
         (
             "transfer.initPorts",

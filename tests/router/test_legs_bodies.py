@@ -32,7 +32,7 @@ def test_a_sender_is_told_where_the_pages_go_and_never_asked_for_the_first_token
 
 
 def test_a_receiver_is_told_the_tag_and_nothing_else():
-    assert connector_named("lmcache").decode_params("tag-1") == {"lmcache.tag.p": "tag-1"}
+    assert connector_named("lmcache").decode_params("tag-1", None) == {"lmcache.tag.p": "tag-1"}
 
 
 def test_the_prefill_leg_is_the_same_prompt_with_one_plain_token():

@@ -97,5 +97,5 @@ def test_a_decoder_is_offered_the_prefillers_of_its_revision_that_are_well():
         if worker.name != "p2:1":
             p.mark_up(worker)
     decoder = p.ready(Role.DECODE)[0]
-    chosen = chooser(p, "roundrobin", "leastload").prefillers(Prompt(0, ""), decoder, 3)
+    chosen = chooser(p, "roundrobin", "leastload").prefillers(Prompt(0, ""), 3, p.read_by(decoder))
     assert [each.name for each in chosen] == ["p1:1"]

@@ -19,14 +19,14 @@ class Chooser:
         """Return the best workers of a role for a prompt, `most` at the most, the best first."""
         return self.strategies[role].rank(prompt, most, fits)
 
-    def prefillers(self, prompt: Prompt, decoder: Worker, most: int) -> list[Worker]:
-        """Return the best prefillers for a prompt whose KV the decoder can read, `most` at the most."""
-        return self.rank(Role.PREFILL, prompt, most, lambda each: each.address.pairs_with(decoder.address))
+    def prefillers(self, prompt: Prompt, most: int, fits: Fits) -> list[Worker]:
+        """Return the best prefillers for a prompt, `most` at the most, among those whose KV can be read."""
+        return self.rank(Role.PREFILL, prompt, most, fits)
 
-    def answering(self, prompt: Prompt, retry_after: int) -> Worker:
-        """Return the worker that answers: a decoder, or a colocated one. Raises UnavailableError."""
+    def answering(self, prompt: Prompt, retry_after: int, fits: Fits = anyone) -> Worker:
+        """Return the worker that answers: a decoder that fits, or a colocated one. Raises UnavailableError."""
         for role in (Role.DECODE, Role.WORKER):
-            for worker in self.rank(role, prompt, 1):
+            for worker in self.rank(role, prompt, 1, fits):
                 return worker
         raise UnavailableError(
             "No worker can take the request now; try again later.", code="no_worker", retry_after=retry_after

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError, UnavailableError, UpstreamFailedError
-from dpd_router.handover import Handoff
+from dpd_router.handoff import Handoff
 from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Legs
 from dpd_router.stages.decode import decode
@@ -34,7 +34,7 @@ class Delivery(Generic[C]):
             return await self._relay(request, handoff, worker, client, trace)
         except ConnectFailedError:
             handoff.free()  # the decoder is gone, and its pages with it
-            return await self._elsewhere(request, worker, client, trace)
+            return await self._elsewhere(request, handoff, worker, client, trace)
 
     async def _relay(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
         read = False
@@ -59,18 +59,18 @@ class Delivery(Generic[C]):
             raise
         if handoff.params is not None and not read and outcome.status != OK:
             # Refused or cut off before the pages were read: another leg has to read them.
-            self.drains.later(request, handoff.params, worker, handoff.free)
+            self.drains.later(request, handoff, worker)
         else:
             handoff.free()
         return outcome.end
 
-    async def _elsewhere(self, request: Request, unreachable: Worker, client: C, trace: Trace) -> End:
-        """Let another worker compute the whole prompt; nothing of the request has left the router so far."""
+    async def _elsewhere(self, request: Request, handoff: Handoff, unreachable: Worker, client: C, trace: Trace) -> End:
+        """Let another worker fetch the KV, or compute the whole prompt; nothing has left the router so far."""
         trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE)
         for other in leastload(self.pool.ready(unreachable.address.role)):
             try:
                 with self.pool.flight(other):
-                    return await self._relay(request, Handoff(), other, client, trace)
+                    return await self._relay(request, handoff.for_another(other.address), other, client, trace)
             except ConnectFailedError:
                 continue
         after = self.policy.retry_after
@@ -80,6 +80,6 @@ class Delivery(Generic[C]):
         """Have the decoder read a transfer whose client has left; without one there is nothing to do."""
         if handoff.params is None:
             return End.CLIENT_LEFT
-        status = await self.drains.now(request, handoff.params, worker, handoff.free)
+        status = await self.drains.now(request, handoff, worker)
         trace.add(Step.DRAINED, worker=worker.name, status=status)
         return End.DRAINED

@@ -1,10 +1,11 @@
 """Reading what nobody waits for: the only way to free a decoder's pages is to have them read."""
 
-from collections.abc import Callable
+import asyncio
 from dataclasses import dataclass
 
 from dpd_router.background import Background
 from dpd_router.errors import ConnectFailedError, LegDiedError
+from dpd_router.handoff import Handoff
 from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Collects
 from dpd_router.stages.decode import drain
@@ -13,25 +14,56 @@ from dpd_router.types import Params, Request
 
 @dataclass(frozen=True, slots=True)
 class Drains:
-    """Sends drains. `free` is called when the pages are free, or gone with their decoder."""
+    """Sends drains. What they free is given back when it is free, or gone with its decoder, or given up.
+
+    A decoder that turns a drain away is asked again, `tries` times in all, with `pause` seconds more before each than
+    before the last. Pages of a drain that was given up show in the decoder's metrics, where the ledger hears of them.
+    """
 
     pool: Pool
     legs: Collects
     background: Background
+    tries: int = 4
+    pause: float = 0.25
 
-    async def now(self, request: Request, params: Params, decoder: Worker, free: Callable[[], None]) -> str:
-        """Drain and return the decoder's status, `none` when it could not be asked."""
+    async def now(self, request: Request, handoff: Handoff, decoder: Worker) -> str:
+        """Drain and return the decoder's status, `none` when none could be asked."""
+        assert handoff.params is not None
+        status = 0
+        try:
+            for number in range(self.tries):
+                await asyncio.sleep(number * self.pause)
+                status = await self._ask(request, handoff.params, self._reader(handoff, decoder), number)
+                if not _turned_away(status):
+                    break
+            return str(status or "none")
+        finally:
+            handoff.free()
+
+    def later(self, request: Request, handoff: Handoff, decoder: Worker) -> None:
+        """Drain in the background."""
+        self.background.start(self.now(request, handoff, decoder))
+
+    def _reader(self, handoff: Handoff, decoder: Worker) -> Worker:
+        """Return who shall read: the decoder itself, or one in its stead when it is down and any can."""
+        if decoder.up or handoff.origin is None:
+            return decoder
+        return next(iter(self.pool.readers(handoff.origin)), decoder)
+
+    async def _ask(self, request: Request, params: Params, decoder: Worker, number: int) -> int:
+        """Return the decoder's status, 0 when it gave none."""
         # Its own request id: an engine may refuse two requests of one id, and the other may still be under way.
-        request_id = request.request_id + "-drain"
+        request_id = f"{request.request_id}-drain" + (f"-{number}" if number else "")
         try:
             with self.pool.flight(decoder):
-                reply = await self.legs.collect(decoder, drain(request, params), request_id)
-            return str(reply.status)
-        except (ConnectFailedError, LegDiedError):
-            return "none"
-        finally:
-            free()
+                return (await self.legs.collect(decoder, drain(request, params), request_id)).status
+        except ConnectFailedError:
+            self.pool.mark_down(decoder)
+        except LegDiedError:
+            pass  # it may have been read, and a page is never asked for twice
+        return 0
 
-    def later(self, request: Request, params: Params, decoder: Worker, free: Callable[[], None]) -> None:
-        """Drain in the background."""
-        self.background.start(self.now(request, params, decoder, free))
+
+def _turned_away(status: int) -> bool:
+    """Say whether a decoder answered and did not read: it was busy, or something in front of it had trouble."""
+    return status == 429 or status >= 500

@@ -1,4 +1,4 @@
-"""Prefill and transfer: get a prompt's KV into the decoder's buffer, by one prefiller or another, or not at all.
+"""Prefill and transfer: get a prompt's KV to a decoder, by one prefiller or another, or not at all.
 
 A prefill that has begun is never broken off, whoever leaves: pages that were written and are never read stay in the
 decoder's buffer until it restarts. What nobody waits for any more is finished and drained in the background.
@@ -13,42 +13,34 @@ from dpd_router.chooser import Chooser
 from dpd_router.connectors import Connector
 from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError
+from dpd_router.handoff import Handoff
 from dpd_router.ledger import Room
 from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Collects, Notices
 from dpd_router.stages.prefill import prefill
 from dpd_router.stages.transfer import prompt_tokens, transfer
 from dpd_router.trace import Trace
-from dpd_router.types import Decision, Params, Policy, Prompt, Reason, Reply, Request, Step, Verdict
-
-
-def nothing() -> None:
-    """Free no pages: none were taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """What prefill left for decode: `params` when KV waits, none when the decoder computes the prompt itself.
-
-    `free` gives the decoder's pages back; it may be called more than once. `failed` says why there is no KV.
-    """
-
-    params: Params | None = None
-    tag: str = "-"
-    failed: Reason | None = None
-    free: Callable[[], None] = nothing
+from dpd_router.types import Decision, Policy, Prompt, Reason, Reply, Request, Step, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One prefiller's turn, with its own transfer id and tag: no page is ever taken for another's."""
+    """One prefiller's turn, with its own transfer id and tag: no page is ever taken for another's.
+
+    `decoder` and `room`, its pages, are None when the decoder is chosen later.
+    """
 
     request: Request
     prefiller: Worker
-    decoder: Worker
+    decoder: Worker | None
     transfer_id: str
     tag: str
-    room: Room
+    room: Room | None
+
+    def free(self) -> None:
+        """Give the decoder's pages back."""
+        if self.room is not None:
+            self.room.free()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +65,33 @@ class Handover:
     drains: Drains
     new_id: Callable[[], str]
 
+    def waits_for(self, decision: Decision) -> bool:
+        """Say whether the decoder is better chosen when the prefill is over: where its KV can go to any."""
+        return decision.disaggregate and not self.connector.pushes
+
     async def run(
-        self, request: Request, prompt: Prompt, decision: Decision, decoder: Worker, client: Client, trace: Trace
+        self, request: Request, prompt: Prompt, decision: Decision, decoder: Worker | None, client: Client, trace: Trace
     ) -> Handoff:
-        """Return what the decoder needs. What a prefiller does wrong is never an error here, only no KV."""
+        """Return what the decoder needs; `decoder` is None when the connector does not push.
+
+        What a prefiller does wrong is never an error here, only no KV.
+        """
         if not decision.disaggregate:
             return Handoff()
         handoff = Handoff(failed=Reason.NO_PREFILLER)
-        ranked = self.chooser.prefillers(prompt, decoder, self.policy.prefill_attempts)
+        ranked = self.chooser.prefillers(prompt, self.policy.prefill_attempts, self.pool.read_by(decoder))
         for number, prefiller in enumerate(ranked, 1):
-            if not await decoder.ledger.reserve(decision.pages, self.policy.room_seconds):
-                handoff = Handoff(failed=Reason.BUFFER_FULL)
-                break
-            room = decoder.ledger.room(decision.pages)
-            if client.gone:
-                room.free()
-                return Handoff()
+            room = None
+            if decoder is not None:
+                if not await decoder.ledger.reserve(decision.pages, self.policy.room_seconds):
+                    handoff = Handoff(failed=Reason.BUFFER_FULL)
+                    break
+                room = decoder.ledger.room(decision.pages)
             attempt = _Attempt(request, prefiller, decoder, self.new_id(), self.pool.tag(prefiller), room)
-            try:
-                handoff = await self._try(attempt, number, trace)
-            except Exception:
-                room.free()  # a mistake of ours must not cost the decoder's room as well
-                raise
+            if client.gone:
+                attempt.free()
+                return Handoff()
+            handoff = await self._try(attempt, number, trace)
             if handoff.failed is None:
                 return handoff
             if handoff.failed is Reason.PREFILL_REFUSED:
@@ -103,11 +100,18 @@ class Handover:
         return handoff
 
     async def _try(self, attempt: _Attempt, number: int, trace: Trace) -> Handoff:
+        try:
+            return await self._attempt(attempt, number, trace)
+        except Exception:
+            attempt.free()  # a mistake of ours must not cost the decoder's room as well
+            raise
+
+    async def _attempt(self, attempt: _Attempt, number: int, trace: Trace) -> Handoff:
         began = trace.add(
             Step.PREFILL_SENT,
             worker=attempt.prefiller.name,
             strategy=self.chooser.name,
-            receiver=attempt.decoder.name,
+            receiver=attempt.decoder.name if attempt.decoder else "-",
             attempt=number,
         )
         self.notices.expect(attempt.transfer_id)
@@ -125,31 +129,65 @@ class Handover:
     async def _judge(self, attempt: _Attempt, sent: _Sent, trace: Trace) -> Handoff:
         verdict = Verdict.RETRY if sent.reply is None else transfer(sent.reply)
         if verdict is Verdict.READY:
-            # The reply follows the writes, so a notice that is late is counted and not waited for without end.
-            ranks = len(attempt.decoder.receiver.init_ports)
-            confirmed = await self.notices.arrived(attempt.transfer_id, ranks, self.policy.ready_seconds)
-            self.notices.forget(attempt.transfer_id)
-            trace.add(Step.TRANSFERRED, confirmed=confirmed)
-            tokens = prompt_tokens(sent.reply) if sent.reply else None
-            if tokens is not None:
-                attempt.room.keep(-(-tokens // self.policy.page_tokens))
-            return Handoff(self._found_by(attempt), attempt.tag, free=attempt.room.free)
+            return await self._ready(attempt, sent, trace)
         self.notices.forget(attempt.transfer_id)
         if verdict is Verdict.RETRY and sent.begun:
-            self.drains.later(attempt.request, self._found_by(attempt), attempt.decoder, attempt.room.free)
+            self._drain(attempt, None)
         else:
-            attempt.room.free()
+            attempt.free()
         if verdict is Verdict.REFUSED:
             # Its words are about our leg of one token; the decoder refuses the client's own request in the right ones.
             return Handoff(failed=Reason.PREFILL_REFUSED)
         return Handoff(failed=Reason.PREFILL_FAILED)
 
-    def _found_by(self, attempt: _Attempt) -> Params:
-        """Return the parameters under which the decoder finds the attempt's pages."""
-        return self.connector.decode_params(attempt.tag)
+    async def _ready(self, attempt: _Attempt, sent: _Sent, trace: Trace) -> Handoff:
+        waiting = self._waiting(attempt, sent.reply)
+        if waiting is None:
+            self.notices.forget(attempt.transfer_id)
+            attempt.free()
+            return Handoff(failed=Reason.PREFILL_EMPTY)
+        trace.add(Step.TRANSFERRED, confirmed=await self._confirmed(attempt))
+        tokens = prompt_tokens(sent.reply) if sent.reply else None
+        if tokens is not None and attempt.room is not None:
+            attempt.room.keep(-(-tokens // self.policy.page_tokens))
+        return waiting
+
+    async def _confirmed(self, attempt: _Attempt) -> bool | None:
+        """Say whether the prefiller's notices came, None when nobody listens for any.
+
+        The reply follows the writes, so a notice that is late is counted and not waited for without end; and not at all
+        when this prefiller's last one did not come: its notices may go to another router.
+        """
+        decoder, prefiller = attempt.decoder, attempt.prefiller
+        if decoder is None or not self.policy.confirm:
+            self.notices.forget(attempt.transfer_id)
+            return None
+        patience = 0.0 if prefiller.silent else self.policy.ready_seconds
+        confirmed = await self.notices.arrived(attempt.transfer_id, len(decoder.receiver.init_ports), patience)
+        self.notices.forget(attempt.transfer_id)
+        prefiller.silent = not confirmed
+        return confirmed
+
+    def _waiting(self, attempt: _Attempt, reply: Reply | None) -> Handoff | None:
+        """Return what waits for a decoder after a prefill; None when nothing does."""
+        params = self.connector.decode_params(attempt.tag, reply)
+        if params is None:
+            return None
+        origin = attempt.prefiller.address if attempt.decoder is None else None
+        return Handoff(params, attempt.tag, free=attempt.free, origin=origin)
+
+    def _drain(self, attempt: _Attempt, reply: Reply | None) -> None:
+        """Have read in the background what a prefill left, or may have left, for nobody."""
+        waiting = self._waiting(attempt, reply)
+        decoder = attempt.decoder or next(iter(self.pool.readers(attempt.prefiller.address)), None)
+        if waiting is None or decoder is None:
+            attempt.free()
+        else:
+            self.drains.later(attempt.request, waiting, decoder)
 
     async def _send(self, attempt: _Attempt) -> _Sent:
-        params = self.connector.prefill_params(attempt.transfer_id, attempt.tag, attempt.decoder.receiver)
+        receiver = attempt.decoder.receiver if attempt.decoder else None
+        params = self.connector.prefill_params(attempt.transfer_id, attempt.tag, receiver)
         call = prefill(attempt.request, params)
         with self.pool.flight(attempt.prefiller) as worker:
             try:
@@ -166,6 +204,6 @@ class Handover:
         sent = await leg
         self.notices.forget(attempt.transfer_id)
         if sent.begun:
-            await self.drains.now(attempt.request, self._found_by(attempt), attempt.decoder, attempt.room.free)
+            self._drain(attempt, sent.reply)
         else:
-            attempt.room.free()
+            attempt.free()

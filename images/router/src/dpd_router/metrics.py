@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dpd_router.page_gauges import PageGauges
 from dpd_router.pool import Pool
 from dpd_router.stages.observe import Record
 from dpd_router.types import Reason, Route
@@ -26,15 +27,13 @@ class _PoolGauges(Collector):
         labels = ["role", "worker"]
         up = GaugeMetricFamily("dpd_router_worker_up", "1 when a worker takes requests.", labels=labels)
         flying = GaugeMetricFamily("dpd_router_worker_in_flight", "Requests a worker is busy with.", labels=labels)
-        pages = GaugeMetricFamily("dpd_router_pages_reserved", "Pages of a decoder's buffer spoken for.", labels=labels)
         for worker in self._pool.all():
             key = [worker.address.role.value, worker.name]
             up.add_metric(key, float(worker.up))
             flying.add_metric(key, worker.in_flight)
-            pages.add_metric(key, worker.ledger.used)
         work = GaugeMetricFamily("dpd_router_background_tasks", "Late prefills and drains under way.")
         work.add_metric([], self._background())
-        return [up, flying, pages, work]
+        return [up, flying, work]
 
 
 class Metrics:
@@ -61,6 +60,7 @@ class Metrics:
         self._transfer = _histogram("transfer", "From the prefiller's reply to its notice.", registry)
         self.in_flight = Gauge("dpd_router_requests_in_flight", "Requests being served.", registry=registry)
         registry.register(_PoolGauges(pool, background))
+        registry.register(PageGauges(pool))
         for route, reason in ((Route.DISAGGREGATED, Reason.THRESHOLD), (Route.DIRECT, Reason.SHORT)):
             self._decisions.labels(route.value, reason.value)
 

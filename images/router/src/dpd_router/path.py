@@ -7,15 +7,16 @@ from typing import Generic, TypeVar
 from dpd_router.chooser import Chooser
 from dpd_router.delivery import Delivery
 from dpd_router.errors import RouterError
+from dpd_router.handoff import Handoff
 from dpd_router.handover import Handover
-from dpd_router.pool import Pool
+from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client
 from dpd_router.stages.accept import accept
 from dpd_router.stages.estimate import estimate
 from dpd_router.stages.observe import Record, access_line, observe
 from dpd_router.stages.route import route
 from dpd_router.trace import Trace
-from dpd_router.types import Ask, Decision, End, Policy, Prompt, Step
+from dpd_router.types import Ask, Decision, End, Policy, Prompt, Reason, Step
 
 C = TypeVar("C", bound=Client)
 
@@ -53,8 +54,15 @@ class Path(Generic[C]):
         prompt = estimate(request.body)
         decision = route(request, prompt, self.policy, self.pool.outlook())
         self._note(trace, prompt, decision)
-        with self.pool.flight(self.chooser.answering(prompt, self.policy.retry_after)) as worker:
-            handoff = await self.handover.run(request, prompt, decision, worker, client, trace)
+        handoff = None
+        if self.handover.waits_for(decision):
+            handoff = await self.handover.run(request, prompt, decision, None, client, trace)
+        with self.pool.flight(self._answering(prompt, decision, handoff)) as worker:
+            if handoff is None:
+                handoff = await self.handover.run(request, prompt, decision, worker, client, trace)
+            elif handoff.params is not None and handoff.for_another(worker.address).params is None:
+                trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE)  # who could have had the KV is gone
+                handoff = Handoff()
             return await self.delivery.run(request, handoff, worker, client, trace)
 
     def _note(self, trace: Trace, prompt: Prompt, decision: Decision) -> None:
@@ -65,3 +73,8 @@ class Path(Generic[C]):
             disaggregate=decision.disaggregate,
             reason=decision.reason,
         )
+
+    def _answering(self, prompt: Prompt, decision: Decision, handoff: Handoff | None) -> Worker:
+        """Return the worker that answers; of decoders one that can have the KV, as long as there is such a one."""
+        fits = self.pool.reads(handoff.origin if handoff else None, paired=decision.disaggregate)
+        return self.chooser.answering(prompt, self.policy.retry_after, fits)

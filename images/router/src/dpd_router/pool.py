@@ -4,14 +4,20 @@ This is the router's only state that changes. A worker is one address; when it f
 worker as far as transfers go, because what it wrote before cannot be trusted: hence the generation in its tag.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from dpd_router.ledger import Ledger
+from dpd_router.drift import Drift
+from dpd_router.ledger import Buffers, Ledger
 from dpd_router.types import Outlook, Receiver
+
+Fits = Callable[["Worker"], bool]
+
+DRIFT_SECONDS = 60.0
+"""How long pages must be unaccounted for until they are taken for lost."""
 
 
 class Role(StrEnum):
@@ -43,14 +49,16 @@ class Address:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One engine as the router sees it."""
+    """One engine as the router sees it. `silent`: its notice of a transfer failed to come the last time."""
 
     address: Address
     up: bool = False
     in_flight: int = 0
     last_used: int = 0
     generation: int = 0
-    ledger: Ledger = field(default_factory=lambda: Ledger(None))
+    ledger: Ledger = field(default_factory=lambda: Ledger(Buffers()))
+    drift: Drift = field(default_factory=lambda: Drift(DRIFT_SECONDS))
+    silent: bool = False
 
     @property
     def name(self) -> str:
@@ -80,9 +88,9 @@ class Watcher(Protocol):
 class Pool:
     """All workers. `nonce` sets this router's tags apart from those of its earlier lives."""
 
-    def __init__(self, nonce: str, pages_per_decoder: int | None = None) -> None:
+    def __init__(self, nonce: str, buffers: Buffers | None = None) -> None:
         self._nonce = nonce
-        self._capacity = pages_per_decoder
+        self._buffers = buffers or Buffers()
         self._turn = 0
         self._workers: dict[Address, Worker] = {}
         self._ready: dict[Role, dict[Address, Worker]] = {role: {} for role in Role}
@@ -100,7 +108,7 @@ class Pool:
             self._set(self._workers.pop(address), up=False)
         for address in sorted(addresses, key=lambda each: (each.host, each.port)):
             if address not in self._workers:
-                self._workers[address] = Worker(address, ledger=Ledger(self._capacity))
+                self._workers[address] = Worker(address, ledger=Ledger(self._buffers))
 
     def all(self) -> list[Worker]:
         """Return every worker, well or not."""
@@ -110,14 +118,32 @@ class Pool:
         """Return the workers of a role that take requests."""
         return list(self._ready[role].values())
 
+    def readers(self, prefiller: Address) -> list[Worker]:
+        """Return the decoders that take requests and can read the prefiller's KV, the least busy first."""
+        able = [each for each in self.ready(Role.DECODE) if each.address.pairs_with(prefiller)]
+        return sorted(able, key=lambda each: (each.in_flight, each.last_used, each.name))
+
+    def reads(self, origin: Address | None, *, paired: bool) -> Fits:
+        """Return which workers suit a request: those that read `origin`'s KV, or with `paired` have a prefiller.
+
+        All of them suit when there are none such: they compute the prompt themselves.
+        """
+        fits = _pairs([origin] if origin else [each.address for each in self.ready(Role.PREFILL)] if paired else [])
+        return fits if any(map(fits, self.ready(Role.DECODE))) else _anyone
+
+    def read_by(self, decoder: Worker | None) -> Fits:
+        """Return which prefillers' KV can be read: by the decoder, or by any when it is not chosen yet."""
+        return _pairs([decoder.address] if decoder else [each.address for each in self.ready(Role.DECODE)])
+
     def outlook(self) -> Outlook:
         """Return what `route` needs to know of the pools."""
+        room = [each.ledger.capacity for each in self._ready[Role.DECODE].values()]
         colocated = not any(each.role is not Role.WORKER for each in self._workers)
         return Outlook(
             colocated=colocated,
             prefillers=len(self._ready[Role.PREFILL]),
             decoders=len(self._ready[Role.WORKER if colocated else Role.DECODE]),
-            capacity=self._capacity,
+            capacity=max((pages for pages in room if pages is not None), default=None),
         )
 
     def mark_up(self, worker: Worker) -> None:
@@ -167,3 +193,15 @@ class Pool:
             del self._ready[role][worker.address]
         for watcher in self._watchers[role]:
             (watcher.joined if up else watcher.left)(worker)
+
+
+def _anyone(_worker: Worker) -> bool:
+    return True
+
+
+def _pairs(others: list[Address]) -> Fits:
+    """Return who pairs with one of the others; everybody, when there are none or their revision is unknown."""
+    revisions = {each.revision: each for each in others}
+    if not revisions or None in revisions:
+        return _anyone
+    return lambda worker: any(worker.address.pairs_with(each) for each in revisions.values())

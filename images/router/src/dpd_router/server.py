@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from dpd_router.app import App
 from dpd_router.background import Background
 from dpd_router.chooser import chooser
 from dpd_router.config import Config
+from dpd_router.config.transfer import Transfer
 from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery
@@ -27,6 +28,7 @@ from dpd_router.metrics import Metrics
 from dpd_router.notify import NoticeBoard
 from dpd_router.path import Path
 from dpd_router.pool import Pool
+from dpd_router.usage import Usage
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.downstream import Doors, Downstream
 from dpd_router.wire.exchange import Exchange
@@ -53,6 +55,7 @@ class Router:
     doors: Doors
     discovery: Discovery
     health: Health
+    usage: Usage
     app: App
     front: Front
     log: Log
@@ -65,16 +68,13 @@ class Router:
         chores: list[asyncio.Task[None]] = []
         try:
             self.front.open()
-            if self.config.transfer is not None:
+            if self.config.transfer is not None and self.config.transfer.port is not None:
                 self.notices.open(self.config.transfer.host, self.config.transfer.port)
             server = await asyncio.get_running_loop().create_server(
                 self._connection, self.config.host, self.config.port, backlog=_BACKLOG
             )
             await self.discovery.round()
-            chores += [
-                asyncio.create_task(each)
-                for each in (self.health.run(), self.discovery.run(), self._sweep(), self.front.run())
-            ]
+            chores += [asyncio.create_task(each) for each in self._chores()]
             port = server.sockets[0].getsockname()[1]
             self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
             started(port)
@@ -103,6 +103,9 @@ class Router:
             connection.close()
         self.log.info(f"router stopped: requests_cut={len(cut)} transfers_left={left}")
 
+    def _chores(self) -> "list[Coroutine[Any, Any, None]]":
+        return [self.health.run(), self.discovery.run(), self.usage.run(), self._sweep(), self.front.run()]
+
     def _connection(self) -> Downstream:
         return Downstream(self.app.serve, self.config.limits, self.doors, new_id, self.front.gate.admit)
 
@@ -117,8 +120,8 @@ class Router:
 
 def assemble(config: Config, log: Log) -> Router:
     """Put a router together; must be called inside a running loop."""
-    timing, transfer = config.timing, config.transfer
-    pool = Pool(new_id()[:8], transfer.pages_per_decoder if transfer else None)
+    timing, transfer = config.timing, config.transfer or Transfer()
+    pool = Pool(new_id()[:8], transfer.buffers)
     background, doors, notices = Background(), Doors(), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections)
@@ -129,7 +132,7 @@ def assemble(config: Config, log: Log) -> Router:
     handover = Handover(
         policy=config.policy,
         pool=pool,
-        connector=connector_named(transfer.connector if transfer else "lmcache"),
+        connector=connector_named(transfer.connector),
         chooser=choosing,
         legs=legs,
         notices=notices,
@@ -149,6 +152,9 @@ def assemble(config: Config, log: Log) -> Router:
         discovery=Discovery(pool, config.targets, timing.discovery_interval, log.info),
         front=front(config.surface, routes, log),
         health=Health(pool, legs, config.health_path, timing.health_interval, timing.health_timeout, log.info),
+        usage=Usage(
+            pool, transfer.buffers, legs, transfer.usage_interval, timing.health_timeout, log.info, log.warning
+        ),
         app=App(routes, document(routes), config.policy, path, pool, legs, metrics, lambda: not doors.open, log.error),
         log=log,
     )

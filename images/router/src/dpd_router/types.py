@@ -32,6 +32,7 @@ class Reason(StrEnum):
     PREFILL_FAILED = "prefill_failed"
     PREFILL_LATE = "prefill_late"
     PREFILL_REFUSED = "prefill_refused"
+    PREFILL_EMPTY = "prefill_empty"
     DECODER_UNREACHABLE = "decoder_unreachable"
     NO_WORKER = "no_worker"
     INVALID = "invalid"
@@ -140,7 +141,7 @@ class Outlook(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The settings that decide a request's path."""
+    """The settings that decide a request's path. `confirm`: prefillers' notices of transfers come here, if anywhere."""
 
     threshold: int
     invocation: str
@@ -150,6 +151,7 @@ class Policy(msgspec.Struct, frozen=True):
     ready_seconds: float = 1.0
     room_seconds: float = 5.0
     retry_after: int = 5
+    confirm: bool = True
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from dpd_router.api.routes import TAKEN
 from dpd_router.config.routing import Routing, read_routing
 from dpd_router.config.section import Section
 from dpd_router.config.surface import Surface, read_surface
-from dpd_router.connectors import NAMES as CONNECTORS
+from dpd_router.config.transfer import Transfer, transfer_of
 from dpd_router.discovery import Target
 from dpd_router.errors import ConfigInvalidError, Problem
 from dpd_router.pool import Role
@@ -18,18 +18,6 @@ from dpd_router.types import Policy
 from dpd_router.wire.reader import Limits
 
 MAX_FILE_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Where prefillers report, and how many pages each decoder has; None for without limit."""
-
-    connector: str
-    host: str
-    port: int
-    init_ports: tuple[int, ...]
-    alloc_ports: tuple[int, ...]
-    pages_per_decoder: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +76,7 @@ def from_document(document: Any) -> Config:
         host, port = _listen(root)
         name, namespace, invocation = _endpoint(root)
         routing = read_routing(root)
-        transfer, page_tokens, waits = _transfer(root)
+        transfer = transfer_of(root)
         with root.section("health") as health:
             health_path = health.text("path", "/health")
             checks = health.seconds("intervalSeconds", 2, 0.05, 3600), health.seconds("timeoutSeconds", 5, 0.05, 600)
@@ -96,7 +84,7 @@ def from_document(document: Any) -> Config:
             timing = _timing(timeouts, checks, root)
             prefill_seconds = timeouts.seconds("prefillSeconds", 120, 0.1, 86400)
             limits = _limits(root, timeouts)
-        policy = Policy(routing.threshold, invocation, page_tokens, 2, prefill_seconds, waits[0], waits[1])
+        policy = _policy(routing.threshold, invocation, prefill_seconds, transfer or Transfer())
         targets = _targets(root, transfer)
         surface = read_surface(root)
     if problems:
@@ -121,23 +109,16 @@ def _endpoint(root: Section) -> tuple[str, str, str]:
         return name, namespace, path
 
 
-def _transfer(root: Section) -> tuple[Transfer | None, int, tuple[float, float]]:
-    """Return the transfer, the tokens of a page, and how long to wait for a notice and for room."""
-    if not root.has("transfer"):
-        return None, 256, (1.0, 5.0)
-    with root.section("transfer") as section:
-        connector = section.text("connector", "lmcache", CONNECTORS)
-        inits, allocs = section.ports("initPorts", required=True), section.ports("allocPorts", required=True)
-        if len(inits) != len(allocs):
-            fact = f"{len(allocs)} ports, and initPorts has {len(inits)}"
-            section.problem("allocPorts", fact, "give both lists one port per tensor-parallel rank")
-        with section.section("notify", required=True) as notify:
-            host = notify.text("host", "0.0.0.0")  # noqa: S104 - prefillers report from other pods
-            port = notify.integer("port", 7500, 0, 65535)
-        page_tokens = section.integer("pageTokens", 256, 1, 65536)
-        pages = section.integer("pagesPerDecoder", None, 1, 2**31) if section.has("pagesPerDecoder") else None
-        waits = section.seconds("readySeconds", 1, 0, 600), section.seconds("roomSeconds", 5, 0, 600)
-        return Transfer(connector, host, port, inits, allocs, pages), page_tokens, waits
+def _policy(threshold: int, invocation: str, prefill_seconds: float, transfer: Transfer) -> Policy:
+    return Policy(
+        threshold,
+        invocation,
+        transfer.page_tokens,
+        prefill_seconds=prefill_seconds,
+        ready_seconds=transfer.ready_seconds,
+        room_seconds=transfer.room_seconds,
+        confirm=transfer.confirm,
+    )
 
 
 def _targets(root: Section, transfer: Transfer | None) -> tuple[Target, ...]:

@@ -4,7 +4,7 @@ The decoder gets the client's own request, so no first token is asked of the pre
 page's key: pages of different prefillers never mix, and a request without the tag cannot take them.
 """
 
-from dpd_router.types import Params, Receiver
+from dpd_router.types import Params, Receiver, Reply
 
 TAG = "lmcache.tag.p"
 
@@ -12,8 +12,11 @@ TAG = "lmcache.tag.p"
 class LMCache:
     """The parameters of LMCache's `kv_transfer_params`."""
 
-    def prefill_params(self, transfer_id: str, tag: str, receiver: Receiver) -> Params:
+    pushes = True
+
+    def prefill_params(self, transfer_id: str, tag: str, receiver: Receiver | None) -> Params:
         """Return the sender's parameters: where the pages go, and under which tag."""
+        assert receiver is not None
         spec = {
             "req_id": transfer_id,
             "receiver_host": receiver.host,
@@ -22,6 +25,6 @@ class LMCache:
         }
         return {"disagg_spec": spec, TAG: tag}
 
-    def decode_params(self, tag: str) -> Params:
+    def decode_params(self, tag: str, reply: Reply | None) -> Params:  # noqa: ARG002 - the pages' keys say it all
         """Return the receiver's parameters: the tag, nothing else."""
         return {TAG: tag}

@@ -51,7 +51,7 @@ def observe(events: list[Event]) -> Record:
         duration=ended.at - begun.at,
         ttft=_between(begun, first.get(Step.FIRST_BYTE)),
         prefill=_between(last.get(Step.PREFILL_SENT), last.get(Step.PREFILL_ENDED)),
-        transfer=None if shift is None else ("confirmed" if shift.detail["confirmed"] else "unconfirmed"),
+        transfer=None if shift is None else _CONFIRMED[shift.detail["confirmed"]],
         transfer_seconds=_between(last.get(Step.PREFILL_ENDED), shift),
         bytes_in=begun.detail["bytes"],
         bytes_out=ended.detail["bytes"],
@@ -119,6 +119,9 @@ def _prefill_ended(detail: dict[str, Any]) -> str:
         f"prefill time: seconds={detail['seconds']:.3f} prefiller={detail['worker']} status={detail['status']} "
         f"request_id={detail['request_id']}"
     )
+
+
+_CONFIRMED = {True: "confirmed", False: "unconfirmed", None: "unchecked"}
 
 
 def _transferred(detail: dict[str, Any]) -> str:
