@@ -48,7 +48,6 @@ async def test_the_metrics_of_both_roles_tell_the_transfer() -> None:
             ("lmcache:num_hit_tokens_total", 2 * 1035),
             ("lmcache:time_to_retrieve_count", 2),
             ("lmcache:retrieve_to_gpu_time_count", 2),
-            ("lmcache:lmcache_is_healthy", 2),
             ("vllm:external_prefix_cache_queries_total", 1035),
             ("vllm:external_prefix_cache_hits_total", 1034),
             ('vllm:request_success_total{model_name="m",engine="0",finished_reason="length"}', 1),

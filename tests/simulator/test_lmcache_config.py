@@ -106,7 +106,9 @@ async def test_a_wrong_configuration_leaves_an_engine_that_looks_healthy_and_tra
         assert any(problem in line and "degraded mode (recompute)" in line for line in engine.lines)
         assert await engine.health() == 200
         assert await engine.text(chat(1))
-        assert await engine.metric("lmcache:lmcache_is_healthy") == 0
+        exposed = (await engine.http.get("/metrics")).text
+        assert "\nlmcache:storage_events_done_count{" in exposed
+        assert "\nlmcache:local_cache_usage{" not in exposed
 
 
 async def test_a_buffer_size_with_a_unit_leaves_an_engine_degraded() -> None:

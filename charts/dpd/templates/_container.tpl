@@ -27,14 +27,18 @@ without a cpu or memory request beside them, so a role that names neither asks f
 {{ (.Values.loadBalancer | default dict).healthCheckPath | default "/ping" }}
 {{- end }}
 
-{{/* The user's probes word for word; else the health path, which never starts a generation. */}}
+{{/*
+The user's probes word for word; else the health path, which never starts a generation, and at first the cache behind it.
+Takes {root, facts}.
+*/}}
 {{- define "dpd.probes" -}}
-{{- $own := .Values.worker.probes | default dict -}}
-{{- $get := dict "path" (include "dpd.healthPath" .) "port" (int .Values.worker.modelInvocationPort.containerPort) -}}
+{{- $own := .root.Values.worker.probes | default dict -}}
+{{- $get := dict "path" (include "dpd.healthPath" .root) "port" (int .root.Values.worker.modelInvocationPort.containerPort) -}}
 {{- $defaults := dict
   "startupProbe" (dict "httpGet" $get "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" 180)
   "readinessProbe" (dict "httpGet" $get "periodSeconds" 5 "timeoutSeconds" 5 "failureThreshold" 3)
   "livenessProbe" (dict "httpGet" $get "periodSeconds" 10 "timeoutSeconds" 10 "failureThreshold" 6) -}}
+{{- if include "dpd.verify.ready" . }}{{ $_ := set $defaults "startupProbe" (include "dpd.verify.probe" . | fromYaml) }}{{ end -}}
 {{- range $name := list "startupProbe" "readinessProbe" "livenessProbe" }}
 {{ $name }}:
   {{- get $own $name | default (get $defaults $name) | toYaml | nindent 2 }}

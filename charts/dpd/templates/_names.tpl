@@ -51,6 +51,10 @@
 {{ include "dpd.name" . }}-model-fetcher
 {{- end }}
 
+{{- define "dpd.worker.checks" -}}
+{{ include "dpd.name" . }}-worker-checks
+{{- end }}
+
 {{/* One role's workload (Deployment, container, Service) and its LMCache ConfigMap. Takes {root, role}. */}}
 {{- define "dpd.workload.name" -}}
 {{ if ne .role "worker" }}{{ .role }}-{{ end }}{{ include "dpd.name" .root }}

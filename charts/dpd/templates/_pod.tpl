@@ -97,7 +97,7 @@ env:
   {{- include "dpd.env" .root | nindent 2 }}
 resources:
   {{- include "dpd.resources" . | nindent 2 }}
-{{- include "dpd.probes" .root }}
+{{- include "dpd.probes" . }}
 lifecycle:
   {{- include "dpd.lifecycle" .root | nindent 2 }}
 securityContext:

@@ -11,12 +11,14 @@
 - parallel-copy-configmap
 - gated-model-downloader-configmap
 - proxy-tmp
+- worker-checks
 - collector-config
 {{- end }}
 
 {{- define "dpd.volumes" -}}
 {{ include "dpd.model.podVolume" .root }}
 {{- include "dpd.prefetch.volumes" . }}
+{{- include "dpd.verify.volume" . }}
 - name: shm
   emptyDir: {medium: Memory, sizeLimit: {{ .root.Values.shm.sizeLimit }}}
 - name: tmp
@@ -48,6 +50,9 @@
   mountPath: /tmp
 - name: engine-metrics
   mountPath: {{ include "dpd.env.metricsFolder" .root }}
+{{- if include "dpd.verify.ready" . }}
+{{ include "dpd.verify.mount" . }}
+{{- end }}
 {{- if .facts.lmcache }}
 - name: lmcache-config
   mountPath: /etc/lmcache

@@ -11,7 +11,7 @@ import sysconfig
 from pathlib import Path
 
 import torch  # type: ignore[import-not-found]  # lives in the engines' environment
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-not-found]
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # type: ignore[import-not-found]
 
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"

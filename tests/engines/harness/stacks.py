@@ -5,13 +5,13 @@ Starting engines takes most of a run's time, so an endpoint stays up until a tes
 
 import keyword
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dpd_local.plan import Runtime
+from dpd_local.plan import Plan, Runtime
 from engines.harness import prompts
 from engines.harness.client import post
 from engines.harness.endpoint import (
@@ -84,6 +84,13 @@ class Stacks:
             self._all.close()
             self._reference = None
         return self._use(f"two-{role}", document, replicas={role: 2})
+
+    def without_cache(self, role: str) -> AbstractContextManager[Endpoint]:
+        """One engine of endpoint.yaml without the plugin that LMCache needs on a processor: LMCache fails to start."""
+        bare = replace(self._runtime, environment={**self._runtime.environment, "VLLM_PLUGINS": "none"})
+        folder = self._folder / f"without-cache-{role}"
+        planned = prepare(bare, document(), folder)
+        return serving(Plan(planned.of_role(role)), folder)
 
     def _use(
         self,

@@ -4,7 +4,7 @@
 {{- $source := .Values.modelSourceConfig -}}
 {{- $prefetch := .Values.prefetch -}}
 {{- range $index, $container := (.Values.kubernetes | default dict).initContainers -}}
-{{- if has .name (list "model-weights-copy" "hf-model-downloader") }}
+{{- if has .name (list "verify-worker" "model-weights-copy" "hf-model-downloader") }}
 kubernetes.initContainers[{{ $index }}].name: {{ .name }} is the chart's own; use another name
 {{- end -}}
 {{- end -}}

@@ -71,10 +71,15 @@ GPUs leave it empty, and Kubernetes' own limit, the pod's memory, holds. Takes {
 {{- define "dpd.pod.initContainers" -}}
 {{- $own := (.root.Values.kubernetes | default dict).initContainers -}}
 {{- $prefetch := .root.Values.modelSourceConfig.prefetchEnabled -}}
-{{- if or $own $prefetch }}
+{{- $verify := include "dpd.verify.before" . -}}
+{{- if or $own $prefetch $verify }}
 initContainers:
   {{- with $own }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- /* Before a model is copied for nothing. */}}
+  {{- if $verify }}
+  - {{- include "dpd.verify.container" . | nindent 4 }}
   {{- end }}
   {{- if $prefetch }}
   - {{- include "dpd.container.prefetch" . | nindent 4 }}

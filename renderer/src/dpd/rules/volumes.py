@@ -19,9 +19,10 @@ RESERVED = (
     "engine-metrics",
     "proxy-config",
     "proxy-tmp",
+    "worker-checks",
     "collector-config",
 )
-_FETCHERS = ("model-weights-copy", "hf-model-downloader")
+_OWN = ("verify-worker", "model-weights-copy", "hf-model-downloader")
 
 
 def names_are_free(endpoint: Endpoint) -> Iterator[Problem]:
@@ -57,8 +58,8 @@ def model_volume_exists(endpoint: Endpoint) -> Iterator[Problem]:
 
 
 def init_containers_are_the_users(endpoint: Endpoint) -> Iterator[Problem]:
-    """No init container takes the name of one that brings the model."""
+    """No init container takes the name of one that checks the pod or brings the model."""
     for index, each in enumerate(endpoint.part("kubernetes").get("initContainers") or []):
-        if each.get("name") in _FETCHERS:
+        if each.get("name") in _OWN:
             fact = f"{shown(each['name'])} is the endpoint's own init container"
             yield Problem(("spec", "kubernetes", "initContainers", index, "name"), fact, "use another name")

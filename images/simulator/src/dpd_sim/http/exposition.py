@@ -39,10 +39,11 @@ class Exposition:
         return parts.vllm.render() + parts.lmcache.render()
 
     def _refresh(self) -> None:
+        """Set the gauges. A degraded LMCache has the scheduler's few and none of an engine: so can one tell it by."""
         parts = self._parts
-        for rank in range(self._ranks):
-            parts.lmcache.set("lmcache:lmcache_is_healthy", float(parts.healthy), worker_id=str(rank))
-        for rank, receiver in enumerate(parts.receivers):
-            used = receiver.buffer.used
-            parts.lmcache.set("lmcache:local_cache_usage", used * parts.page_bytes, worker_id=str(rank))
-            parts.lmcache.set("lmcache:active_memory_objs_count", used, worker_id=str(rank))
+        parts.lmcache.set("lmcache:storage_events_ongoing_count", 0, worker_id="0")
+        parts.lmcache.set("lmcache:storage_events_done_count", 0, worker_id="0")
+        used = [receiver.buffer.used for receiver in parts.receivers] or [0] * self._ranks
+        for rank, pages in enumerate(used if parts.healthy else []):
+            parts.lmcache.set("lmcache:local_cache_usage", pages * parts.page_bytes, worker_id=str(rank))
+            parts.lmcache.set("lmcache:active_memory_objs_count", pages, worker_id=str(rank))

@@ -95,7 +95,8 @@ VLLM = (
 LMCACHE = (
     Family("lmcache:local_cache_usage", "gauge", "Bytes of the rank's buffer in use."),
     Family("lmcache:active_memory_objs_count", "gauge", "Pages of the rank's buffer in use."),
-    Family("lmcache:lmcache_is_healthy", "gauge", "1 when LMCache works, 0 in degraded mode."),
+    Family("lmcache:storage_events_ongoing_count", "gauge", "Storage events under way."),
+    Family("lmcache:storage_events_done_count", "gauge", "Storage events that ended."),
     Family("lmcache:num_retrieve_requests", "counter", "Retrievals."),
     Family("lmcache:num_store_requests", "counter", "Stores."),
     Family("lmcache:num_lookup_requests", "counter", "Lookups."),

@@ -1,0 +1,94 @@
+{{/*
+Checks of a worker before and while it starts; the program lies in files/worker. Where an engine could come up without its
+transfer and say so only in its log, the pod fails instead. All take {root, facts}.
+*/}}
+
+{{/* "true" when there is something to check before the engine starts: a transfer, or EFA. */}}
+{{- define "dpd.verify.before" -}}
+{{- if and .root.Values.verify.settings (or .facts.pdRole (gt (include "dpd.verify.efa" . | int) 0)) }}true{{ end -}}
+{{- end }}
+
+{{/* "true" when more than the engine's health says whether it started: whether LMCache did. */}}
+{{- define "dpd.verify.ready" -}}
+{{- $probes := .root.Values.worker.probes | default dict -}}
+{{- if and .root.Values.verify.ready .facts.lmcache (not $probes.startupProbe) }}true{{ end -}}
+{{- end }}
+
+{{/* EFA devices that this role asks for and that must be there. */}}
+{{- define "dpd.verify.efa" -}}
+{{- $limits := (include "dpd.resources" . | fromYaml).limits | default dict -}}
+{{ ternary (get $limits "vpc.amazonaws.com/efa" | default 0 | int) 0 .root.Values.verify.devices }}
+{{- end }}
+
+{{/* What both checks are told: the role that the pod was drawn as, and its ranks. */}}
+{{- define "dpd.verify.role" -}}
+{{- $told := list "--ranks" (int .facts.ranks | toString) -}}
+{{- if and .facts.lmcache .facts.pdRole }}{{ $told = concat (list "--role" .facts.pdRole) $told }}{{ end -}}
+{{ toJson $told }}
+{{- end }}
+
+{{- define "dpd.verify.program" -}}
+{{ list "python3" "-B" "/etc/dpd-worker/verify.py" | toJson }}
+{{- end }}
+
+{{/* An engine's start-up probe: the health check, and the cache behind it. */}}
+{{- define "dpd.verify.probe" -}}
+{{- $port := int .root.Values.worker.modelInvocationPort.containerPort -}}
+{{- $url := printf "http://127.0.0.1:%d/%s" $port (include "dpd.healthPath" .root | trimPrefix "/") -}}
+{{- $told := concat (include "dpd.verify.role" . | fromJsonArray) (list "--url" $url) -}}
+exec:
+  command:
+    {{- concat (include "dpd.verify.program" . | fromJsonArray) (list "ready") $told | toYaml | nindent 4 }}
+periodSeconds: 10
+# Three questions of four seconds at most, and an interpreter's start.
+timeoutSeconds: 20
+failureThreshold: 180
+{{- end }}
+
+{{- define "dpd.verify.container" -}}
+{{- $efa := include "dpd.verify.efa" . | int -}}
+{{- $told := concat (include "dpd.verify.role" . | fromJsonArray) (list "--fabric" .root.Values.transfer.fabric) -}}
+{{- if $efa }}{{ $told = concat $told (list "--efa" (toString $efa)) }}{{ end -}}
+{{- $resources := include "dpd.prefetch.resources" . | fromYaml -}}
+{{- if $efa -}}
+  {{- $devices := dict "vpc.amazonaws.com/efa" (toString $efa) -}}
+  {{- $resources = dict
+    "limits" (merge (deepCopy ($resources.limits | default dict)) $devices)
+    "requests" (merge (deepCopy ($resources.requests | default dict)) $devices) -}}
+{{- end -}}
+name: verify-worker
+image: {{ .root.Values.worker.image | quote }}
+command:
+  {{- concat (include "dpd.verify.program" . | fromJsonArray) (list "settings") $told | toYaml | nindent 2 }}
+env:
+  {{- include "dpd.env" .root | nindent 2 }}
+{{- with $resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+# Its last lines, which say what went wrong, are what `kubectl describe pod` shows.
+terminationMessagePolicy: FallbackToLogsOnError
+securityContext:
+  {{- include "dpd.security" (dict "own" .root.Values.podSecurity.worker) | nindent 2 }}
+volumeMounts:
+  {{- include "dpd.verify.mount" . | nindent 2 }}
+  {{- if .facts.lmcache }}
+  - {name: lmcache-config, mountPath: /etc/lmcache, readOnly: true}
+  {{- end }}
+{{- end }}
+
+{{/* "true" when a pod of this role needs the program. */}}
+{{- define "dpd.verify.any" -}}
+{{- if or (include "dpd.verify.before" .) (include "dpd.verify.ready" .) }}true{{ end -}}
+{{- end }}
+
+{{- define "dpd.verify.volume" -}}
+{{- if include "dpd.verify.any" . }}
+- name: worker-checks
+  configMap: {name: {{ include "dpd.worker.checks" .root }}}
+{{- end }}
+{{- end }}
+
+{{- define "dpd.verify.mount" -}}
+- {name: worker-checks, mountPath: /etc/dpd-worker, readOnly: true}
+{{- end }}
