@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dpd_router.background import Background
 from dpd_router.chooser import chooser
 from dpd_router.connectors import connector_named
+from dpd_router.counting import Estimates
 from dpd_router.delivery import Delivery
 from dpd_router.drains import Drains
 from dpd_router.handover import Handover
@@ -42,8 +43,19 @@ class Client:
     bytes_out: int = 0
     got: list = field(default_factory=list)
 
+    decision: str = ""
+
+    def explain(self, decision):
+        self.asks = decision
+
+    def head(self, status):
+        """The head of an answer is written: what it says of the decision is asked now, and only now."""
+        self.status = status
+        self.decision = self.asks()
+
     def refuse(self, error):
-        self.status = self.status or error.status
+        if not self.status:
+            self.head(error.status)
         self.got.append(error)
 
 
@@ -65,7 +77,7 @@ class Legs:
             return await step(client, first)
         if isinstance(step, Exception):
             raise step
-        client.status = step.status
+        client.head(step.status)
         first(step.status)
         return Outcome(End.COMPLETE, step.status)
 
@@ -140,7 +152,16 @@ class World:
 
 
 def world(
-    prefillers=1, decoders=1, workers=0, capacity=None, plan=None, connector="lmcache", revisions=None, **policy
+    prefillers=1,
+    decoders=1,
+    workers=0,
+    capacity=None,
+    plan=None,
+    connector="lmcache",
+    revisions=None,
+    counts=None,
+    strategy="roundrobin",
+    **policy,
 ) -> World:
     pool = Pool("nonce", Buffers(capacity))
     for role, count in ((Role.PREFILL, prefillers), (Role.DECODE, decoders), (Role.WORKER, workers)):
@@ -155,7 +176,7 @@ def world(
     records: list[Record] = []
     ids, ticks = itertools.count(1), itertools.count()
     drains = Drains(pool, legs, background, pause=0)
-    robin = chooser(pool, "roundrobin", "leastload")
+    robin = chooser(pool, settings, strategy, "leastload")
     handover = Handover(
         settings,
         pool,
@@ -170,6 +191,7 @@ def world(
     path = Path(
         settings,
         pool,
+        counts or Estimates(),
         robin,
         handover,
         Delivery(settings, pool, legs, drains),

@@ -2,7 +2,7 @@ import contextlib
 
 from dpd_router.chooser import chooser
 from dpd_router.pool import Address, Pool, Role
-from dpd_router.types import Prompt
+from dpd_router.types import Policy, Prompt
 
 
 def prefill(*hosts):
@@ -97,5 +97,5 @@ def test_a_decoder_is_offered_the_prefillers_of_its_revision_that_are_well():
         if worker.name != "p2:1":
             p.mark_up(worker)
     decoder = p.ready(Role.DECODE)[0]
-    chosen = chooser(p, "roundrobin", "leastload").prefillers(Prompt(0, ""), 3, p.read_by(decoder))
+    chosen = chooser(p, Policy(0, "/"), "roundrobin", "leastload").prefillers(Prompt(0, ""), 3, p.read_by(decoder))
     assert [each.name for each in chosen] == ["p1:1"]

@@ -1,7 +1,7 @@
 import pytest
 
 from dpd_router.stages.route import pages_of, route
-from dpd_router.types import Outlook, Policy, Prompt, Reason, Request
+from dpd_router.types import Gates, Outlook, Policy, Prompt, Reason, Request
 
 
 def request(**changes) -> Request:
@@ -9,9 +9,13 @@ def request(**changes) -> Request:
     return Request(**{**base, "request_id": "r", **changes})
 
 
-def decide(tokens, threshold=4096, req=None, exact=True, **outlook):
+def decide(tokens, threshold=4096, req=None, exact=True, gates=None, **outlook):
     view = Outlook(**{"colocated": False, "prefillers": 1, "decoders": 1, **outlook})
-    return route(req or request(), Prompt(tokens, "", exact), Policy(threshold, "/v1/chat/completions"), view)
+    policy = Policy(threshold, "/v1/chat/completions", gates=gates or Gates())
+    return route(req or request(), Prompt(tokens, "", exact), policy, view)
+
+
+IDLE, QUEUE = Gates(idle_decoder=True), Gates(queue_ratio=3)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,26 @@ def test_an_estimate_may_be_low_so_that_every_byte_of_the_body_may_be_a_token():
     body = request(raw=b"x" * 27000)
     assert decide(6750, req=body, exact=False).pages == 106
     assert decide(6750, req=body, exact=False, capacity=105).reason is Reason.NEVER_FITS
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        (decide(9000, held=4904), Reason.THRESHOLD),
+        (decide(9000, held=4905), Reason.CACHED),
+        (decide(9000, threshold=0, held=9000), Reason.THRESHOLD),
+        (decide(4000, held=1000), Reason.SHORT),
+        (decide(9000, idle=True), Reason.THRESHOLD),
+        (decide(9000, idle=True, gates=IDLE), Reason.DECODER_IDLE),
+        (decide(9000, idle=False, gates=IDLE), Reason.THRESHOLD),
+        (decide(9000, idle=True, prefillers=0, gates=IDLE), Reason.NO_PREFILLER),
+        (decide(9000, ahead=10**6), Reason.THRESHOLD),
+        (decide(9000, ahead=18000, gates=QUEUE), Reason.THRESHOLD),
+        (decide(9000, ahead=18001, gates=QUEUE), Reason.PREFILL_QUEUE),
+        (decide(9000, ahead=18001, warm=1, gates=QUEUE), Reason.THRESHOLD),
+        (decide(9000, ahead=10000, held=3000, gates=QUEUE), Reason.PREFILL_QUEUE),
+        (decide(9000, threshold=0, ahead=18001, gates=QUEUE), Reason.PREFILL_QUEUE),
+    ],
+)
+def test_what_is_known_of_load_and_caches_overrules_length(decision, reason):
+    assert (decision.reason, decision.disaggregate) == (reason, reason is Reason.THRESHOLD)

@@ -2,22 +2,46 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from dpd_router.errors import UnavailableError
 from dpd_router.pool import Pool, Role, Worker
 from dpd_router.strategies import Fits, Strategy, anyone, strategy_named
-from dpd_router.types import Prompt
+from dpd_router.types import Outlook, Policy, Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
     """A strategy for each role; `name` is that of the prefillers' and of colocated workers'."""
 
+    pool: Pool
+    policy: Policy
     name: str
     strategies: dict[Role, Strategy[Worker]]
 
     def rank(self, role: Role, prompt: Prompt, most: int, fits: Fits = anyone) -> list[Worker]:
         """Return the best workers of a role for a prompt, `most` at the most, the best first."""
         return self.strategies[role].rank(prompt, most, fits)
+
+    def outlook(self, prompt: Prompt) -> Outlook:
+        """Return what `route` needs to know of the pools, and of those who would take the prompt when it matters."""
+        outlook = self.pool.outlook()
+        if outlook.colocated or prompt.tokens < self.policy.threshold:
+            return outlook
+        for decoder in self.rank(Role.DECODE, prompt, 1, self.pool.reads(None, paired=True)):
+            held = self.strategies[Role.DECODE].held(prompt, decoder)
+            ahead, warm = self._queue(prompt, decoder)
+            idle = decoder.in_flight == 0
+            return msgspec.structs.replace(outlook, held=held, idle=idle, ahead=ahead, warm=warm)
+        return outlook
+
+    def _queue(self, prompt: Prompt, decoder: Worker) -> tuple[int, int]:
+        """Return the tokens ahead of the prompt at its prefiller, and those of its own that are there already."""
+        if self.policy.gates.queue_ratio is None:
+            return 0, 0
+        for prefiller in self.prefillers(prompt, 1, self.pool.read_by(decoder)):
+            return prefiller.tokens, self.strategies[Role.PREFILL].held(prompt, prefiller)
+        return 0, 0
 
     def prefillers(self, prompt: Prompt, most: int, fits: Fits) -> list[Worker]:
         """Return the best prefillers for a prompt, `most` at the most, among those whose KV can be read."""
@@ -33,7 +57,7 @@ class Chooser:
         )
 
 
-def chooser(pool: Pool, name: str, decode_name: str) -> Chooser:
+def chooser(pool: Pool, policy: Policy, name: str, decode_name: str) -> Chooser:
     """Return a chooser whose strategies follow the pool."""
     strategies: dict[Role, Strategy[Worker]] = {
         Role.PREFILL: strategy_named(name),
@@ -42,4 +66,4 @@ def chooser(pool: Pool, name: str, decode_name: str) -> Chooser:
     }
     for role, strategy in strategies.items():
         pool.watch(role, strategy)
-    return Chooser(name, strategies)
+    return Chooser(pool, policy, name, strategies)

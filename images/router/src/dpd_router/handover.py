@@ -36,6 +36,7 @@ class _Attempt:
     transfer_id: str
     tag: str
     room: Room | None
+    tokens: int
 
     def free(self) -> None:
         """Give the decoder's pages back."""
@@ -87,7 +88,8 @@ class Handover:
                     handoff = Handoff(failed=Reason.BUFFER_FULL)
                     break
                 room = decoder.ledger.room(decision.pages)
-            attempt = _Attempt(request, prefiller, decoder, self.new_id(), self.pool.tag(prefiller), room)
+            tag = self.pool.tag(prefiller)
+            attempt = _Attempt(request, prefiller, decoder, self.new_id(), tag, room, prompt.tokens)
             if client.gone:
                 attempt.free()
                 return Handoff()
@@ -189,7 +191,7 @@ class Handover:
         receiver = attempt.decoder.receiver if attempt.decoder else None
         params = self.connector.prefill_params(attempt.transfer_id, attempt.tag, receiver)
         call = prefill(attempt.request, params)
-        with self.pool.flight(attempt.prefiller) as worker:
+        with self.pool.flight(attempt.prefiller, attempt.tokens) as worker:
             try:
                 return _Sent(await self.legs.collect(worker, call, attempt.request.request_id), begun=True)
             except ConnectFailedError:

@@ -4,17 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import msgspec
+
 from dpd_router.chooser import Chooser
 from dpd_router.delivery import Delivery
 from dpd_router.errors import RouterError
 from dpd_router.handoff import Handoff
 from dpd_router.handover import Handover
 from dpd_router.pool import Pool, Worker
-from dpd_router.seams import Client
+from dpd_router.seams import Client, Counts
 from dpd_router.stages.accept import accept
 from dpd_router.stages.estimate import estimate
-from dpd_router.stages.observe import Record, access_line, observe
+from dpd_router.stages.observe import Record, access_line, observe, verdict
 from dpd_router.stages.route import route
+from dpd_router.stages.session import session
 from dpd_router.trace import Trace
 from dpd_router.types import Ask, Decision, End, Policy, Prompt, Reason, Step
 
@@ -27,6 +30,7 @@ class Path(Generic[C]):
 
     policy: Policy
     pool: Pool
+    counts: Counts
     chooser: Chooser
     handover: Handover
     delivery: Delivery[C]
@@ -38,6 +42,7 @@ class Path(Generic[C]):
         """Answer one request, whatever happens; it ends with one ENDED event, which is returned in the trace."""
         trace = Trace(ask.request_id, self.clock, self.tell)
         trace.add(Step.ACCEPTED, path=ask.path, method=ask.method, bytes=len(ask.body))
+        client.explain(lambda: verdict(trace.events, debug=self.policy.explain))
         try:
             end = await self._run(ask, client, trace)
         except RouterError as error:
@@ -51,8 +56,9 @@ class Path(Generic[C]):
 
     async def _run(self, ask: Ask, client: C, trace: Trace) -> End:
         request = accept(ask, self.policy.invocation)
-        prompt = estimate(request.body)
-        decision = route(request, prompt, self.policy, self.pool.outlook())
+        prompt = await self.counts.count(request, estimate(request.body))
+        prompt = msgspec.structs.replace(prompt, session=session(request, self.policy.session))
+        decision = route(request, prompt, self.policy, self.chooser.outlook(prompt))
         self._note(trace, prompt, decision)
         handoff = None
         if self.handover.waits_for(decision):

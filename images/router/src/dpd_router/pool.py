@@ -49,11 +49,16 @@ class Address:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One engine as the router sees it. `silent`: its notice of a transfer failed to come the last time."""
+    """One engine as the router sees it.
+
+    `tokens` are those of its prompts that it may still have to compute; `silent`: its notice of a transfer failed to
+    come the last time.
+    """
 
     address: Address
     up: bool = False
     in_flight: int = 0
+    tokens: int = 0
     last_used: int = 0
     generation: int = 0
     ledger: Ledger = field(default_factory=lambda: Ledger(Buffers()))
@@ -165,16 +170,18 @@ class Pool:
         return f"{worker.name}/{self._nonce}.{worker.generation}".replace("@", "_")
 
     @contextmanager
-    def flight(self, worker: Worker) -> Iterator[Worker]:
-        """Count a request in for as long as the block runs."""
+    def flight(self, worker: Worker, tokens: int = 0) -> Iterator[Worker]:
+        """Count a request in for as long as the block runs, and the tokens it has to compute for it."""
         self._turn += 1
         worker.last_used = self._turn
         worker.in_flight += 1
+        worker.tokens += tokens
         self._touch(worker)
         try:
             yield worker
         finally:
             worker.in_flight -= 1
+            worker.tokens -= tokens
             self._touch(worker)
 
     def _touch(self, worker: Worker) -> None:

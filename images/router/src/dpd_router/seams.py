@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from dpd_router.errors import RouterError
 from dpd_router.pool import Worker
-from dpd_router.types import Call, Outcome, Reply
+from dpd_router.types import Call, Outcome, Prompt, Reply, Request
 
 
 class Client(Protocol):
@@ -23,11 +23,21 @@ class Client(Protocol):
     def bytes_out(self) -> int:
         """Bytes of body sent so far."""
 
+    def explain(self, decision: Callable[[], str]) -> None:
+        """Take what is to be asked, when the answer's head is written, how the request was decided."""
+
     def refuse(self, error: RouterError) -> None:
         """Answer with an error, or break the connection when an answer has begun."""
 
 
 C = TypeVar("C", bound=Client, contravariant=True)
+
+
+class Counts(Protocol):
+    """The length of a prompt, better than an estimate where that can be had."""
+
+    async def count(self, request: Request, estimated: Prompt) -> Prompt:
+        """Return the prompt as it was counted, or as it was estimated; never raises and never takes long."""
 
 
 class Collects(Protocol):

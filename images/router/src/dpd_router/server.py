@@ -17,6 +17,7 @@ from dpd_router.chooser import chooser
 from dpd_router.config import Config
 from dpd_router.config.transfer import Transfer
 from dpd_router.connectors import connector_named
+from dpd_router.counting import Estimates
 from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery
 from dpd_router.drains import Drains
@@ -128,7 +129,7 @@ def assemble(config: Config, log: Log) -> Router:
     routes = Routes(config.policy.invocation)
     metrics = Metrics(routes.paths, pool, lambda: len(background))
     drains = Drains(pool, legs, background)
-    choosing = chooser(pool, config.routing.strategy, config.routing.decode_strategy)
+    choosing = chooser(pool, config.policy, config.routing.strategy, config.routing.decode_strategy)
     handover = Handover(
         policy=config.policy,
         pool=pool,
@@ -141,7 +142,8 @@ def assemble(config: Config, log: Log) -> Router:
         new_id=new_id,
     )
     delivery: Delivery[Exchange] = Delivery(config.policy, pool, legs, drains)
-    path = Path(config.policy, pool, choosing, handover, delivery, time.monotonic, log.info, metrics.record)
+    report = metrics.record
+    path = Path(config.policy, pool, Estimates(), choosing, handover, delivery, time.monotonic, log.info, report)
     return Router(
         config=config,
         pool=pool,

@@ -21,6 +21,7 @@ class Reason(StrEnum):
 
     THRESHOLD = "threshold"
     SHORT = "short"
+    CACHED = "cached"
     COLOCATED = "colocated"
     FAN_OUT = "fan_out"
     PROMPT_LOGPROBS = "prompt_logprobs"
@@ -28,6 +29,8 @@ class Reason(StrEnum):
     STATEFUL = "stateful"
     NO_PREFILLER = "no_prefiller"
     NEVER_FITS = "never_fits"
+    DECODER_IDLE = "decoder_idle"
+    PREFILL_QUEUE = "prefill_queue"
     BUFFER_FULL = "buffer_full"
     PREFILL_FAILED = "prefill_failed"
     PREFILL_LATE = "prefill_late"
@@ -132,12 +135,40 @@ class Prompt(msgspec.Struct, frozen=True):
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What the pools offer at this moment. `capacity` is the pages of the roomiest decoder, None when unlimited."""
+    """What the pools offer at this moment. `capacity` is the pages of the roomiest decoder, None when unlimited.
+
+    Of the decoder that would answer: `held`, the prompt's tokens it is known to have computed already; `idle`, whether
+    it has nothing else to do. Of the prefiller that would be asked: `ahead`, tokens of other prompts it has been given
+    and has not finished; `warm`, the prompt's tokens it is known to have.
+    """
 
     colocated: bool
     prefillers: int
     decoders: int
     capacity: int | None = None
+    held: int = 0
+    idle: bool = False
+    ahead: int = 0
+    warm: int = 0
+
+
+class Gates(msgspec.Struct, frozen=True):
+    """When load overrules length; both are off by default.
+
+    `idle_decoder`: an idle decoder prefills by itself. `queue_ratio`: so does any, when the prefiller would be done
+    only after more than this many times the tokens the decoder would have to compute.
+    """
+
+    idle_decoder: bool = False
+    queue_ratio: float | None = None
+
+
+class SessionKeys(msgspec.Struct, frozen=True):
+    """Where a request names its session: a header, then the body's `user`, then a cookie. Empty: not looked for."""
+
+    header: str = "x-session-id"
+    user: bool = True
+    cookie: str = ""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -152,6 +183,9 @@ class Policy(msgspec.Struct, frozen=True):
     room_seconds: float = 5.0
     retry_after: int = 5
     confirm: bool = True
+    gates: Gates = Gates()
+    session: SessionKeys = SessionKeys()
+    explain: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True):

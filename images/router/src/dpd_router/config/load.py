@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import structs
 
 from dpd_router.api.routes import TAKEN
 from dpd_router.config.routing import Routing, read_routing
@@ -85,6 +86,7 @@ def from_document(document: Any) -> Config:
             prefill_seconds = timeouts.seconds("prefillSeconds", 120, 0.1, 86400)
             limits = _limits(root, timeouts)
         policy = _policy(routing.threshold, invocation, prefill_seconds, transfer or Transfer())
+        policy = structs.replace(policy, gates=routing.gates, session=routing.session, explain=routing.explain)
         targets = _targets(root, transfer)
         surface = read_surface(root)
     if problems:

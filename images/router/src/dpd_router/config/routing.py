@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dpd_router.config.section import Section
 from dpd_router.strategies import NAMES
+from dpd_router.types import Gates, SessionKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,9 @@ class Routing:
     threshold: int
     strategy: str
     decode_strategy: str
+    gates: Gates
+    session: SessionKeys
+    explain: bool
 
 
 def read_routing(root: Section) -> Routing:
@@ -20,4 +24,18 @@ def read_routing(root: Section) -> Routing:
     with root.section("routing") as routing:
         threshold = routing.integer("threshold", 4096, 0, 2**31 - 1)
         strategy = routing.text("strategy", "prefixaware", NAMES)
-        return Routing(threshold, strategy, routing.text("decodeStrategy", "leastload", NAMES))
+        decode_strategy = routing.text("decodeStrategy", "leastload", NAMES)
+        explain = routing.flag("explain", default=False)
+        return Routing(threshold, strategy, decode_strategy, _gates(routing), _session(routing), explain)
+
+
+def _gates(routing: Section) -> Gates:
+    with routing.section("gates") as gates:
+        ratio = gates.number("queueRatio", 1, 1, 1000) if gates.has("queueRatio") else None
+        return Gates(gates.flag("idleDecoder", default=False), ratio)
+
+
+def _session(routing: Section) -> SessionKeys:
+    with routing.section("session") as session:
+        header = session.word("header", "x-session-id")
+        return SessionKeys(header, session.flag("user", default=True), session.word("cookie", ""))

@@ -1,5 +1,6 @@
 """One mapping of the configuration, read key by key; problems are collected, not raised."""
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from dpd_router.errors import Problem
 
 _MISSING = object()
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ALIKE = 0.75  # below it a hint is a guess: half of two short words are often the same letters
 
 
@@ -79,6 +81,17 @@ class Section:
         self.problem(key, f"{_shown(value)} is no time from {low:g} to {high:g} seconds", "write seconds as a number")
         return default
 
+    def number(self, key: str, default: float, low: float, high: float) -> float:
+        """Return a number between `low` and `high`."""
+        value = self._take(key, default, "")
+        match value:
+            case bool():
+                pass
+            case int() | float() if low <= value <= high:
+                return float(value)
+        self.problem(key, f"{_shown(value)} is no number from {low:g} to {high:g}", "write such a number")
+        return default
+
     def flag(self, key: str, *, default: bool) -> bool:
         """Return true or false."""
         value = self._take(key, default, "")
@@ -96,6 +109,17 @@ class Section:
         found = tuple(key for key in self._value if type(key) is str)
         self._known.extend(self._value)
         return found
+
+    def word(self, key: str, default: str) -> str:
+        """Return a name of a header or a cookie; empty for none."""
+        value = self._take(key, default, "")
+        match value:
+            case "":
+                return ""
+            case str() if _NAME.fullmatch(value):
+                return value
+        self.problem(key, f"{_shown(value)} is no name of a header or cookie", "use letters, digits and dashes")
+        return default
 
     def ports(self, key: str, *, required: bool = False) -> tuple[int, ...]:
         """Return a list of TCP ports."""

@@ -12,14 +12,19 @@ LEAD_CHARACTERS = 4096
 def estimate(body: Body) -> Prompt:
     """Return the prompt's length in tokens and its leading text.
 
-    Chat: the text of all messages' contents. Completions: the prompt's text; a list of token ids counts as it is;
-    several prompts add up. A body with neither has length 0.
+    Chat: the text of all messages' contents, and of `system`. Completions: the prompt's text; a list of token ids
+    counts as it is; several prompts add up. Responses: `instructions` and the text of `input`. A body with none of them
+    has length 0.
     """
     match body:
         case {"messages": list(messages)}:
-            return _of_text("".join(_contents(messages)))
+            return _of_text("".join(_contents([{"content": body.get("system")}, *messages])))
         case {"prompt": prompt}:
             return _of_prompt(prompt)
+        case {"input": str(text)}:
+            return _of_text("".join(_contents([{"content": body.get("instructions")}, {"content": text}])))
+        case {"input": list(items)}:
+            return _of_text("".join(_contents([{"content": body.get("instructions")}, *items])))
         case _:
             return Prompt(0, "")
 

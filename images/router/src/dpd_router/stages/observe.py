@@ -58,6 +58,21 @@ def observe(events: list[Event]) -> Record:
     )
 
 
+def verdict(events: list[Event], *, debug: bool = False) -> str:
+    """Return what a response says of how its request was decided, as far as it has come.
+
+    `disaggregated; reason=threshold`, and with `debug` who was asked and for how many tokens.
+    """
+    last = {event.step: event for event in events}
+    route, reason = _way(last)
+    parts = [str(route), f"reason={reason}"]
+    if debug:
+        decided = last.get(Step.DECIDED)
+        parts += [f"tokens={decided.detail['tokens']}"] if decided else []
+        parts += [f"{name}={worker}" for name, worker in _workers(events).items()]
+    return "; ".join(parts)
+
+
 def access_line(record: Record, events: list[Event]) -> str:
     """Return the access log's line: one per request, with one termination reason."""
     begun = events[0].detail

@@ -11,16 +11,27 @@ def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) ->
         (request.relayed, Reason.RELAYED),
         (outlook.colocated, Reason.COLOCATED),
         (prompt.tokens < policy.threshold, Reason.SHORT),
+        (prompt.tokens - outlook.held < policy.threshold, Reason.CACHED),
         (request.fan_out, Reason.FAN_OUT),
         (request.prompt_logprobs, Reason.PROMPT_LOGPROBS),
         (request.stateful, Reason.STATEFUL),
         (outlook.prefillers == 0, Reason.NO_PREFILLER),
         (outlook.capacity is not None and pages > outlook.capacity, Reason.NEVER_FITS),
+        (policy.gates.idle_decoder and outlook.idle, Reason.DECODER_IDLE),
+        (_queue_costs_more(prompt, policy, outlook), Reason.PREFILL_QUEUE),
     )
     for applies, reason in rows:
         if applies:
             return Decision(disaggregate=False, reason=reason)
     return Decision(disaggregate=True, reason=Reason.THRESHOLD, pages=pages)
+
+
+def _queue_costs_more(prompt: Prompt, policy: Policy, outlook: Outlook) -> bool:
+    """Compare tokens to be computed: the prompt's on the decoder, those ahead and the prompt's on the prefiller."""
+    ratio = policy.gates.queue_ratio
+    if ratio is None:
+        return False
+    return outlook.ahead + prompt.tokens - outlook.warm > ratio * (prompt.tokens - outlook.held)
 
 
 def _most(request: Request, prompt: Prompt) -> int:

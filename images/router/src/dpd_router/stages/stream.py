@@ -18,7 +18,8 @@ _ASKED_ANEW = _HOP | {
     b"x-request-id",
     b"proxy-authorization",
 }
-_ANSWERED_ANEW = _HOP | {b"x-request-id"}
+DECISION = b"x-dpd-decision"
+_ANSWERED_ANEW = _HOP | {b"x-request-id", DECISION}
 _FRAMING = frozenset({b"transfer-encoding", b"content-length"})
 
 
@@ -40,9 +41,12 @@ def request_message(call: Call, host: str, request_id: str) -> bytes:
 
 
 def response_head(
-    status: int, headers: Headers, request_id: str, *, keep_alive: bool, keep_framing: bool = True
+    status: int, headers: Headers, request_id: str, *, keep_alive: bool, keep_framing: bool = True, decision: str = ""
 ) -> bytes:
-    """Return a downstream response's head; `keep_framing` is false when the body is relayed without its chunks."""
+    """Return a downstream response's head.
+
+    `keep_framing` is false when the body is relayed without its chunks; `decision` is how the request was decided.
+    """
     nominated = named_by_connection(headers)
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, phrase(status))]
     for name, value in headers:
@@ -51,6 +55,8 @@ def response_head(
             continue
         lines.append(b"%b: %b\r\n" % (name, value))
     lines.append(b"x-request-id: %b\r\n" % request_id.encode("latin-1"))
+    if decision:
+        lines.append(b"%b: %b\r\n" % (DECISION, decision.encode("latin-1")))
     lines.append(b"connection: keep-alive\r\n\r\n" if keep_alive else b"connection: close\r\n\r\n")
     return b"".join(lines)
 

@@ -34,6 +34,9 @@ class Strategy(Protocol[C]):
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
         """Return the best workers for a prompt that fit, `most` at the most, the best first."""
 
+    def held(self, prompt: Prompt, worker: C) -> int:
+        """Return how many of the prompt's tokens the worker is known to have computed already."""
+
 
 class Queue(Generic[C]):
     """Workers in the order of a key that changes as they work; the first few are found in logarithmic time.
@@ -118,3 +121,30 @@ def load(worker: Candidate) -> tuple[int, int, str]:
 def turn(worker: Candidate) -> tuple[int, str]:
     """Order by last turn."""
     return (worker.last_used, worker.name)
+
+
+class Ordered(Generic[C]):
+    """A strategy that keeps its workers in an order and, unless it knows better, chooses by it."""
+
+    def __init__(self, key: Callable[[Candidate], tuple[Any, ...]] = load) -> None:
+        self.queue: Queue[C] = Queue(key)
+
+    def joined(self, worker: C) -> None:
+        """Count a worker in."""
+        self.queue.put(worker)
+
+    def left(self, worker: C) -> None:
+        """Count a worker out."""
+        self.queue.drop(worker)
+
+    def touched(self, worker: C) -> None:
+        """Note a worker's change."""
+        self.queue.touch(worker)
+
+    def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:  # noqa: ARG002 - the interface's
+        """Return the first workers in order."""
+        return self.queue.first(most, fits)
+
+    def held(self, prompt: Prompt, worker: C) -> int:  # noqa: ARG002 - the interface's
+        """Know of nothing."""
+        return 0

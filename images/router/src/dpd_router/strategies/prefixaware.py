@@ -5,9 +5,9 @@ exchanged, yet every router finds the same one. What is too much for one worker 
 in a row have their share, to the least busy.
 """
 
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from dpd_router.strategies.base import Fits, Queue, Share, anyone, load
+from dpd_router.strategies.base import Fits, Ordered, Share, anyone
 from dpd_router.strategies.ring import Ring
 from dpd_router.types import Candidate, Prompt
 
@@ -19,35 +19,40 @@ BLOCKS = 4
 LOOKS = 32
 
 
-class PrefixAware(Generic[C]):
+class PrefixAware(Ordered[C]):
     """Orders by affinity to the prompt's leading blocks, within the bound on load."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._ring: Ring[C] = Ring()
         self._share: Share[C] = Share()
-        self._queue: Queue[C] = Queue(load)
 
     def joined(self, worker: C) -> None:
         """Count a worker in."""
+        super().joined(worker)
         self._ring.add(worker)
         self._share.put(worker)
-        self._queue.put(worker)
 
     def left(self, worker: C) -> None:
         """Count a worker out."""
+        super().left(worker)
         self._ring.remove(worker)
         self._share.drop(worker)
-        self._queue.drop(worker)
 
     def touched(self, worker: C) -> None:
         """Note a worker's load."""
+        super().touched(worker)
         self._share.touch(worker)
-        self._queue.touch(worker)
+
+    @property
+    def bound(self) -> int:
+        """Return how many requests a worker has at the most when one more is to be placed."""
+        return self._share.bound
 
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
         """Return those near the prompt's place on the ring that have room for it, then the least busy."""
         key = leading_blocks(prompt.lead).encode("utf-8", "surrogatepass")
-        bound, found = self._share.bound, list[C]()
+        bound, found = self.bound, list[C]()
         for look, worker in enumerate(self._ring.walk(key)):
             if len(found) == most or look == LOOKS:
                 break
@@ -56,7 +61,7 @@ class PrefixAware(Generic[C]):
         if len(found) == most:
             return found
         taken = set(map(id, found))
-        return found + self._queue.first(most - len(found), lambda each: id(each) not in taken and fits(each))
+        return found + self.queue.first(most - len(found), lambda each: id(each) not in taken and fits(each))
 
 
 def leading_blocks(lead: str) -> str:

@@ -4,40 +4,36 @@ The session's name is put on the ring, so routers agree without talking, and wor
 A session stays with a busy worker: that is what it is for. A request without a session goes to the least busy.
 """
 
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from dpd_router.strategies.base import Fits, Queue, anyone, load
+from dpd_router.strategies.base import Fits, Ordered, anyone
 from dpd_router.strategies.ring import Ring
 from dpd_router.types import Candidate, Prompt
 
 C = TypeVar("C", bound=Candidate)
 
 
-class Session(Generic[C]):
+class Session(Ordered[C]):
     """Orders by the session's place on the ring."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._ring: Ring[C] = Ring()
-        self._queue: Queue[C] = Queue(load)
 
     def joined(self, worker: C) -> None:
         """Count a worker in."""
+        super().joined(worker)
         self._ring.add(worker)
-        self._queue.put(worker)
 
     def left(self, worker: C) -> None:
         """Count a worker out."""
+        super().left(worker)
         self._ring.remove(worker)
-        self._queue.drop(worker)
-
-    def touched(self, worker: C) -> None:
-        """Note a worker's load."""
-        self._queue.touch(worker)
 
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
         """Return the session's worker and those that follow it on the ring."""
         if not prompt.session:
-            return self._queue.first(most, fits)
+            return self.queue.first(most, fits)
         found: list[C] = []
         for worker in self._ring.walk(prompt.session.encode("utf-8", "surrogatepass")):
             if len(found) == most:

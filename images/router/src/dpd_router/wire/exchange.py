@@ -60,6 +60,7 @@ class Exchange:
         self.keep_alive = False
         self.abrupt = False
         self.when_gone: Callable[[], None] | None = None
+        self._decision: Callable[[], str] = str
 
     @property
     def status(self) -> int:
@@ -75,6 +76,10 @@ class Exchange:
     def http_1_0(self) -> bool:
         """Say whether the client knows no chunks."""
         return self._incoming.http_1_0
+
+    def explain(self, decision: Callable[[], str]) -> None:
+        """Take what is to be asked for the head that says how the request was decided."""
+        self._decision = decision
 
     def refuse(self, error: RouterError) -> None:
         """Answer with an error; when an answer has begun, tell it in the stream and break the connection."""
@@ -93,7 +98,9 @@ class Exchange:
         self.keep_alive = self._incoming.keep_alive and self._outlet.lingering
         headers = [pair for pair in reply.headers if pair[0].lower() not in (b"content-length", b"transfer-encoding")]
         headers.append((b"content-length", b"%d" % len(reply.body)))
-        head = response_head(reply.status, headers, self.ask.request_id, keep_alive=self.keep_alive)
+        decision = self._decision()
+        request_id = self.ask.request_id
+        head = response_head(reply.status, headers, request_id, keep_alive=self.keep_alive, decision=decision)
         body = b"" if self.ask.method == "HEAD" else reply.body
         self.bytes_out = len(body)
         self._outlet.write(head + body)
@@ -111,9 +118,15 @@ class Exchange:
         )
         self.keep_alive = self._incoming.keep_alive and self._outlet.lingering and not head.to_close
         keep_framing = self._chunked or not head.chunked
-        request_id = self.ask.request_id
         self._outlet.write(
-            response_head(head.status, head.headers, request_id, keep_alive=self.keep_alive, keep_framing=keep_framing)
+            response_head(
+                head.status,
+                head.headers,
+                self.ask.request_id,
+                keep_alive=self.keep_alive,
+                keep_framing=keep_framing,
+                decision=self._decision(),
+            )
         )
         if self._outlet.choked:
             source.pause()
