@@ -34,7 +34,7 @@ spec:
 {{/* A changed configuration is a new pod: no process here reads its file twice. */}}
 {{- define "dpd.pod.annotations" -}}
 kubectl.kubernetes.io/default-container: {{ .facts.name }}
-checksum/proxy: {{ include "dpd.proxy.files" .root | sha256sum }}
+checksum/proxy: {{ include "dpd.proxy.checksum" . }}
 {{- if .facts.lmcache }}
 checksum/lmcache: {{ include "dpd.lmcache.file" . | sha256sum }}
 {{- end }}

@@ -73,6 +73,7 @@ function metrics.finish()
   if not ngx.ctx.invocation then
     return
   end
+  metrics.waited(ngx.ctx)
   store:incr("concurrent", -1, 0)
   store:incr("invocations", 1, 0)
   observe("latency", tonumber(ngx.var.request_time) * 1000)
@@ -82,6 +83,23 @@ function metrics.finish()
   elseif status >= 400 and status ~= 499 then
     store:incr("errors:4xx", 1, 0)
   end
+end
+
+-- Waiting for a turn is a state of the request: whoever is told of its end first takes it from the count.
+function metrics.waits(context)
+  context.waits = true
+  store:incr("waiting", 1, 0)
+end
+
+function metrics.waited(context)
+  if context.waits then
+    context.waits = nil
+    store:incr("waiting", -1, 0)
+  end
+end
+
+function metrics.refused()
+  store:incr("refused", 1, 0)
 end
 
 local function head(name, kind, help)
@@ -110,6 +128,10 @@ function metrics.expose()
   end
   head("model_concurrent_requests", "gauge", "Invocations being served now.")
   ngx.say("model_concurrent_requests{", labels, "} ", store:get("concurrent") or 0)
+  head("dpd_proxy_waiting_requests", "gauge", "Invocations that wait for their turn, under worker.requestLimits.")
+  ngx.say("dpd_proxy_waiting_requests{", labels, "} ", store:get("waiting") or 0)
+  head("dpd_proxy_refused_requests_total", "counter", "Invocations refused, under worker.requestLimits.")
+  ngx.say("dpd_proxy_refused_requests_total{", labels, "} ", store:get("refused") or 0)
   histogram("model_latency_milliseconds", "latency", "From an invocation's first byte to the last byte of its answer.")
   histogram("model_ttfb_milliseconds", "ttfb", "From an invocation's first byte to the first byte of its answer's body.")
 end
