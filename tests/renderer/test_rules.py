@@ -255,3 +255,11 @@ def test_lists_that_are_too_long_or_empty_are_told_by_how_much(said: Said) -> No
     assert "spec.dataCapture.modelPod.captureOptions: is empty; fill it in, or remove it" in said(
         {"spec.dataCapture": capture}
     )
+
+
+def test_limits_without_a_number_to_hold_are_told(said: Said) -> None:
+    limits = "spec.worker.requestLimits"
+    assert said({limits: {"maxQueueSize": 5}}) == [
+        f"warning: {limits}: limits nothing without maxConcurrentRequests; add it, or remove requestLimits"
+    ]
+    assert said({limits: {"maxQueueSize": 5, "maxConcurrentRequests": 5}}) == []

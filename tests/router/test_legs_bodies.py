@@ -1,5 +1,6 @@
 import json
 
+import msgspec
 import pytest
 
 from dpd_router.connectors import connector_named
@@ -126,6 +127,19 @@ def test_the_decode_leg_is_the_clients_own_bytes_and_the_tag(raw):
 def test_without_a_transfer_the_decode_leg_is_the_clients_bytes():
     raw = b'{ "prompt":"a"}'
     assert decode(request(raw), None).body is raw
+
+
+@pytest.mark.parametrize(
+    ("leg", "said"), [(lambda asked: decode(asked, PARAMS), b"read"), (lambda asked: drain(asked, PARAMS), b"drain")]
+)
+def test_a_leg_for_which_pages_wait_says_so_to_the_decoders_proxy(leg, said):
+    assert list(leg(request(b'{"prompt":"a"}')).headers) == [*HEADERS, (b"x-dpd-transfer", said)]
+
+
+def test_what_a_client_says_of_a_transfer_is_not_passed_on():
+    asked = msgspec.structs.replace(request(b'{"prompt":"a"}'), headers=[(b"X-DPD-Transfer", b"read"), *HEADERS])
+    assert list(decode(asked, None).headers) == list(HEADERS)
+    assert list(decode(asked, PARAMS).headers) == [*HEADERS, (b"x-dpd-transfer", b"read")]
 
 
 def test_a_drain_reads_the_same_prompt_under_the_same_tag_and_asks_for_one_token():

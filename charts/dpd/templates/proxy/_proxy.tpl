@@ -11,6 +11,7 @@
   "Template" .root.Template
   "role" .role
   "port" (int .root.Values.worker.modelInvocationPort.containerPort)
+  "keepAlive" (include "dpd.edge.keepAlive" .root | trim)
   "limits" (include "dpd.proxy.limits" .) -}}
 {{ tpl (.root.Files.Get "files/proxy/nginx.conf") $facts | trim }}
 {{- end }}

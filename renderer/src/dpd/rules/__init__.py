@@ -83,6 +83,7 @@ RULES: tuple[Rule, ...] = (
     caching.second_level_has_a_backend,
     edge.dns_has_a_certificate,
     edge.limits_have_metrics,
+    edge.limits_limit_something,
     routing.threshold_spares_short_prompts,
     routing.strategy_fits_prefillers,
     routing.router_cannot_be_off,

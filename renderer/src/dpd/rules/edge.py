@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dpd.endpoint import Endpoint
-from dpd.problems import Problem
+from dpd.problems import Problem, warning
 
 
 def dns_has_a_certificate(endpoint: Endpoint) -> Iterator[Problem]:
@@ -19,3 +19,11 @@ def limits_have_metrics(endpoint: Endpoint) -> Iterator[Problem]:
     if endpoint.part("worker", "requestLimits") and endpoint.part("metrics").get("enabled") is False:
         fact = "works with metrics only, and metrics.enabled is false"
         yield Problem(("spec", "worker", "requestLimits"), fact, "turn metrics on, or remove requestLimits")
+
+
+def limits_limit_something(endpoint: Endpoint) -> Iterator[Problem]:
+    """A queue is for what exceeds a limit."""
+    limits = endpoint.part("worker", "requestLimits")
+    path = ("spec", "worker", "requestLimits")
+    if limits and not limits.get("maxConcurrentRequests") and endpoint.is_sound(path):
+        yield warning(path, "limits nothing without maxConcurrentRequests", "add it, or remove requestLimits")
