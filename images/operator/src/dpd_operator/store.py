@@ -1,0 +1,132 @@
+"""What the watches have seen: endpoints, the objects of their releases, and their pods. Safe to use from any thread."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from dpd_operator.core.kinds import DEPLOYMENT
+from dpd_operator.core.objects import Key, Ref, Tree, key_of, ref_of, release_of
+from dpd_operator.core.planning import release_name
+from dpd_operator.core.pods import PodFacts, facts_of
+
+_Release = tuple[str, str]
+_App = tuple[str, str]
+
+
+class Store:
+    """The newest state of everything, by endpoint."""
+
+    def __init__(self, namespace: str) -> None:
+        """Take the namespace of all releases."""
+        self._namespace = namespace
+        self._lock = threading.Lock()
+        self._endpoints: dict[Key, Tree] = {}
+        self._keys: dict[_Release, Key] = {}
+        self._objects: dict[_Release, dict[Ref, Tree]] = defaultdict(dict)
+        self._apps: dict[_App, _Release] = {}
+        self._pods: dict[_App, dict[str, PodFacts]] = defaultdict(dict)
+        self._kinds: set[str] = set()
+
+    def put_endpoint(self, body: Tree) -> Key:
+        """Take an endpoint's newest state; return its key."""
+        key = key_of(body)
+        with self._lock:
+            self._endpoints[key] = body
+            self._keys[self._namespace, release_name(key)] = key
+        return key
+
+    def drop_endpoint(self, key: Key) -> None:
+        """Forget an endpoint that is gone."""
+        with self._lock:
+            self._endpoints.pop(key, None)
+            self._keys.pop((self._namespace, release_name(key)), None)
+
+    def endpoint(self, key: Key) -> Tree | None:
+        """Return an endpoint's newest state, or None when it is gone."""
+        with self._lock:
+            return self._endpoints.get(key)
+
+    def endpoints(self) -> list[Key]:
+        """Return the keys of all endpoints."""
+        with self._lock:
+            return list(self._endpoints)
+
+    def put_object(self, body: Tree, *, is_gone: bool) -> Key | None:
+        """Take the newest state of an object of a release; return the endpoint it belongs to, if that is known."""
+        release, ref = release_of(body), ref_of(body)
+        with self._lock:
+            if is_gone:
+                self._objects[release].pop(ref, None)
+            else:
+                self._objects[release][ref] = _kept(body)
+            if ref.kind == DEPLOYMENT.kind:
+                app = (body["spec"]["selector"].get("matchLabels") or {}).get("app", "")
+                self._apps[ref.namespace, app] = release
+            return self._keys.get(release)
+
+    def keep_objects(self, kind: str, api_version: str, there: Iterable[Ref]) -> list[Key]:
+        """Forget the objects of a kind that a full listing no longer has; return whose endpoints they were."""
+        alive = frozenset(there)
+        with self._lock:
+            self._kinds.add(f"{api_version}/{kind}")
+            found = []
+            for release, objects in self._objects.items():
+                gone = [
+                    ref for ref in objects if (ref.api_version, ref.kind) == (api_version, kind) and ref not in alive
+                ]
+                for ref in gone:
+                    del objects[ref]
+                if gone and release in self._keys:
+                    found.append(self._keys[release])
+            return found
+
+    def put_pod(self, body: Tree, *, is_gone: bool) -> Key | None:
+        """Take a pod's newest state; return the endpoint it belongs to, if that is known."""
+        pod = facts_of(body)
+        place = (pod.namespace, pod.app)
+        with self._lock:
+            if is_gone:
+                self._pods[place].pop(pod.name, None)
+                if not self._pods[place]:
+                    del self._pods[place]
+            else:
+                self._pods[place][pod.name] = pod
+            release = self._apps.get(place)
+            return self._keys.get(release) if release else None
+
+    def keep_pods(self, there: Iterable[tuple[str, str]]) -> None:
+        """Forget the pods (namespace and name) that a full listing no longer has."""
+        alive = frozenset(there)
+        with self._lock:
+            for (namespace, app), pods in list(self._pods.items()):
+                self._pods[namespace, app] = {name: each for name, each in pods.items() if (namespace, name) in alive}
+
+    def objects(self, key: Key) -> Mapping[Ref, Tree]:
+        """Return the objects of an endpoint's release as they are."""
+        with self._lock:
+            return MappingProxyType(dict(self._objects.get((self._namespace, release_name(key)), {})))
+
+    def pods(self, key: Key) -> tuple[PodFacts, ...]:
+        """Return the pods of an endpoint."""
+        release = (self._namespace, release_name(key))
+        with self._lock:
+            places = [place for place, owner in self._apps.items() if owner == release]
+            return tuple(pod for place in places for pod in self._pods.get(place, {}).values())
+
+    def kinds(self) -> frozenset[str]:
+        """Return the kinds (`apps/v1/Deployment`) of which everything has been seen."""
+        with self._lock:
+            return frozenset(self._kinds)
+
+
+def _kept(body: Tree) -> dict[str, Any]:
+    """An object without what nobody here asks for, which is most of it."""
+    metadata = {key: each for key, each in body["metadata"].items() if key != "managedFields"}
+    status = {"status": body["status"]} if body["kind"] == DEPLOYMENT.kind and "status" in body else {}
+    return {
+        **{key: each for key, each in body.items() if key not in ("metadata", "status")},
+        "metadata": metadata,
+        **status,
+    }
