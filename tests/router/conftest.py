@@ -2,7 +2,7 @@ import asyncio
 
 import uvloop
 
-BOTH_LOOPS = ("test_framing.py", "test_relay.py", "test_relay_leaving.py", "test_shutdown.py")
+BOTH_LOOPS = ("test_framing.py", "test_relay.py", "test_relay_leaving.py", "test_shutdown.py", "test_tls.py")
 
 
 def pytest_asyncio_loop_factories(config, item):

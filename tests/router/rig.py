@@ -129,9 +129,9 @@ class Up:
         self.router.log.flush()
         return self.output.getvalue().splitlines()
 
-    async def raw(self, data: bytes, seconds: float = 5) -> bytes:
+    async def raw(self, data: bytes, seconds: float = 5, port: int = 0) -> bytes:
         """Send bytes and return everything until the router closes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
         try:
             writer.write(data)
             async with asyncio.timeout(seconds):

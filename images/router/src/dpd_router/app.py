@@ -29,7 +29,7 @@ Handler = Callable[[Exchange], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Answers exchanges. `draining` says whether the router is on its way out; `openapi` is its description."""
+    """Answers exchanges. `trouble` says why no client is served, None when they are; `openapi` is its description."""
 
     routes: Routes
     openapi: bytes
@@ -38,7 +38,7 @@ class App:
     pool: Pool
     legs: Collects
     metrics: Metrics
-    draining: Callable[[], bool]
+    trouble: Callable[[], str | None]
     tell_error: Callable[[str], None]
 
     async def serve(self, exchange: Exchange) -> None:
@@ -92,7 +92,7 @@ class App:
         """Well means: a prompt can be answered. Without prefillers decoders prefill themselves."""
         ready = {role.value: len(self.pool.ready(role)) for role in Role}
         answering = ready[Role.DECODE] + ready[Role.WORKER]
-        why = "shutting down" if self.draining() else None if answering else "no decoder or worker is healthy"
+        why = self.trouble() or (None if answering else "no decoder or worker is healthy")
         body = msgspec.json.encode({"status": "ok" if why is None else "unavailable", "why": why, "healthy": ready})
         exchange.answer(Reply(200 if why is None else 503, [_JSON], body))
 

@@ -31,12 +31,11 @@ from dpd_router.path import Path
 from dpd_router.pool import Pool
 from dpd_router.usage import Usage
 from dpd_router.wire.connections import Connections
-from dpd_router.wire.downstream import Doors, Downstream
+from dpd_router.wire.downstream import Doors
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.legs import WireLegs
 
 _SWEEP_SECONDS = 1.0
-_BACKLOG = 2048
 
 
 def new_id() -> str:
@@ -68,31 +67,28 @@ class Router:
         """
         chores: list[asyncio.Task[None]] = []
         try:
-            self.front.open()
             if self.config.transfer is not None and self.config.transfer.port is not None:
                 self.notices.open(self.config.transfer.host, self.config.transfer.port)
-            server = await asyncio.get_running_loop().create_server(
-                self._connection, self.config.host, self.config.port, backlog=_BACKLOG
-            )
+            port = await self.front.open(self.app)
             await self.discovery.round()
             chores += [asyncio.create_task(each) for each in self._chores()]
-            port = server.sockets[0].getsockname()[1]
             self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
             started(port)
             await stop.wait()
-            await self._leave(server)
+            await self._leave()
         finally:
             await _end(chores)
+            await self.front.closed()
             self.connections.close()
             await self.notices.close()
             self.log.flush()
 
-    async def _leave(self, server: asyncio.Server) -> None:
+    async def _leave(self) -> None:
         """Take no more work, let requests end within the grace, then drains in what is left of it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.config.timing.grace
         self.doors.open = False
-        server.close()
+        self.front.close()
         for connection in list(self.doors.inside):
             connection.retire()
         if self.doors.tasks:
@@ -107,16 +103,12 @@ class Router:
     def _chores(self) -> "list[Coroutine[Any, Any, None]]":
         return [self.health.run(), self.discovery.run(), self.usage.run(), self._sweep(), self.front.run()]
 
-    def _connection(self) -> Downstream:
-        return Downstream(self.app.serve, self.config.limits, self.doors, new_id, self.front.gate.admit)
-
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             self.connections.expire()
-            for connection in list(self.doors.inside):
-                connection.expire(loop.time())
+            self.front.expire(loop.time())
 
 
 def assemble(config: Config, log: Log) -> Router:
@@ -126,7 +118,8 @@ def assemble(config: Config, log: Log) -> Router:
     background, doors, notices = Background(), Doors(), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections)
-    routes = Routes(config.policy.invocation)
+    routes = Routes(config.policy.invocation, metrics=config.surface.metrics is None)
+    entrance = front(config, routes, doors, log, new_id)
     metrics = Metrics(routes.paths, pool, lambda: len(background))
     drains = Drains(pool, legs, background)
     choosing = chooser(pool, config.policy, config.routing.strategy, config.routing.decode_strategy)
@@ -152,12 +145,14 @@ def assemble(config: Config, log: Log) -> Router:
         notices=notices,
         doors=doors,
         discovery=Discovery(pool, config.targets, timing.discovery_interval, log.info),
-        front=front(config.surface, routes, log),
+        front=entrance,
         health=Health(pool, legs, config.health_path, timing.health_interval, timing.health_timeout, log.info),
         usage=Usage(
             pool, transfer.buffers, legs, transfer.usage_interval, timing.health_timeout, log.info, log.warning
         ),
-        app=App(routes, document(routes), config.policy, path, pool, legs, metrics, lambda: not doors.open, log.error),
+        app=App(
+            routes, document(routes), config.policy, path, pool, legs, metrics, lambda: entrance.trouble, log.error
+        ),
         log=log,
     )
 

@@ -77,6 +77,13 @@ class Routes:
         rows[ALIAS] = Served(ALIAS, own.kind, f"What {invocation} is.", own.schema) if invocation != ALIAS else own
         self._rows = rows
 
+    @classmethod
+    def of_metrics(cls) -> "Routes":
+        """Return the table of the metrics' own port, where the kubelet's probes are answered too."""
+        made = cls(ALIAS)
+        made._rows = {path: made._rows[path] for path in (METRICS, "/health")}
+        return made
+
     def find(self, path: str) -> Served | None:
         """Return the row of a path, None for what is not served."""
         return self._rows.get(path)

@@ -157,8 +157,12 @@ def _limits(root: Section, timeouts: Section) -> Limits:
     with root.section("limits") as limits:
         head = limits.integer("headBytes", 64 * 1024, 1024, 1024**2)
         body = limits.integer("bodyBytes", 64 * 1024**2, 1024, 2 * 1024**3)
+        connections = limits.integer("connections", 10_000, 1, 10**6)
     request = timeouts.seconds("requestSeconds", 60, 0.05, 86400)
-    return Limits(head, body, request, timeouts.seconds("idleSeconds", 75, 0.05, 86400))
+    idle = timeouts.seconds("idleSeconds", 75, 0.05, 86400)
+    head_seconds = timeouts.seconds("headSeconds", 15, 0.05, 86400)
+    stalled = timeouts.seconds("stalledSeconds", 300, 0.05, 86400)
+    return Limits(head, body, request, idle, head_seconds, stalled, connections)
 
 
 def _timing(timeouts: Section, checks: tuple[float, float], root: Section) -> Timing:

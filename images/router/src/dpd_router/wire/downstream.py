@@ -10,7 +10,7 @@ import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from dpd_router.errors import RequestTimeoutError, RouterError
+from dpd_router.errors import RequestTimeoutError, RouterError, UnavailableError
 from dpd_router.stages.stream import response_head
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.reader import Admit, Incoming, Limits, RequestReader
@@ -46,6 +46,7 @@ class Downstream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._since = self._loop.time()
         self._turned_away = False
+        self._choked_at = 0.0
         self.choked = False
 
     @property
@@ -57,6 +58,10 @@ class Downstream(asyncio.Protocol):
         """Let the client in."""
         self._transport = transport  # type: ignore[assignment]
         self._doors.inside.add(self)
+        if len(self._doors.inside) > self._limits.connections:
+            text = "The router holds as many connections as it may; try again later."
+            self._error = UnavailableError(text, code="too_many_connections", retry_after=1)
+            self._next()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; serve the request they complete, or keep it until its turn."""
@@ -86,6 +91,7 @@ class Downstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Let the engine wait for the client."""
         self.choked = True
+        self._choked_at = self._loop.time()
         if self._current is not None:
             self._current.choke()
 
@@ -111,16 +117,22 @@ class Downstream(asyncio.Protocol):
             self.close()
 
     def expire(self, now: float) -> None:
-        """End a connection whose client is idle for too long, or too slow to send its request."""
+        """End a connection whose client is idle for too long, or too slow to send its request or to read its answer."""
+        limits = self._limits
+        if self.choked and now - self._choked_at > limits.stalled_seconds and self._transport is not None:
+            self._transport.abort()
         if self._current is not None:
             return
+        waited = now - self._since
         if self._turned_away:
-            if now - self._since > LINGER_SECONDS:
+            if waited > LINGER_SECONDS:
                 self.close()
-        elif self._reader.busy and now - self._since > self._limits.request_seconds:
-            self._error = RequestTimeoutError("The request did not arrive in time.")
-            self._next()
-        elif not self._reader.busy and now - self._since > self._limits.idle_seconds:
+        elif self._reader.busy:
+            most = min(limits.head_seconds, limits.request_seconds) if self._reader.in_head else limits.request_seconds
+            if waited > most:
+                self._error = RequestTimeoutError("The request did not arrive in time.")
+                self._next()
+        elif waited > limits.idle_seconds:
             self.close()
 
     def _next(self) -> None:
@@ -167,5 +179,5 @@ class Downstream(asyncio.Protocol):
         self.write(response_head(error.status, headers, self._new_id(), keep_alive=False) + body)
         self._turned_away = True
         self._since = self._loop.time()
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()

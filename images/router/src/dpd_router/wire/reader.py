@@ -15,12 +15,19 @@ Admit = Callable[[str, Headers], Admission]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes and times in seconds that one client may take."""
+    """Sizes in bytes and times in seconds that one client may take, and how many may be connected.
+
+    `head_seconds` and `request_seconds` count from a request's first byte, `stalled_seconds` from the moment at which a
+    client no longer took what was sent to it.
+    """
 
     head_bytes: int = 64 * 1024
     body_bytes: int = 64 * 1024 * 1024
     request_seconds: float = 60.0
     idle_seconds: float = 75.0
+    head_seconds: float = 15.0
+    stalled_seconds: float = 300.0
+    connections: int = 10_000
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -44,7 +51,7 @@ class RequestReader:
         self._admit = admit
         self._parser = httptools.HttpRequestParser(self)
         self._ready: list[Incoming] = []
-        self._in_head = False
+        self.in_head = False
         self._resuming = False
         self.busy = False
         self.closing = False
@@ -73,7 +80,7 @@ class RequestReader:
         between = not self.busy
         try:
             self._parse(data)
-            if self._in_head:
+            if self.in_head:
                 # Bytes of a head that no callback has seen; those of a head that began behind a body are counted later.
                 self._head_fed += len(data) if not between or not self._ready else 0
                 self._check_head(self._head_fed)
@@ -109,7 +116,7 @@ class RequestReader:
         """Begin a request."""
         if not self._resuming:
             self._reset()
-            self.busy = self._in_head = True
+            self.busy = self.in_head = True
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -120,7 +127,7 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes after the body is dropped."""
-        if self._in_head:
+        if self.in_head:
             self._grow_head(len(name) + len(value) + 4)
             self._headers.append((name, value))
 
@@ -128,7 +135,7 @@ class RequestReader:
         """Check the framing before any of the body is taken."""
         if self._resuming:
             return
-        self._in_head = False
+        self.in_head = False
         self._method = self._parser.get_method()
         self._version = self._parser.get_http_version()
         length = check_framing(self._headers, self._version)
