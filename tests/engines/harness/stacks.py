@@ -78,6 +78,11 @@ class Stacks:
             "small", lambda: with_variable(document(), "PD_BUFFER_SIZE", size), {"pagesPerDecoder": SMALL_PAGES}
         )
 
+    def stop(self) -> None:
+        """End the disaggregated endpoint: the next test that asks for one gets a fresh one."""
+        self._changing.close()
+        self._current = None
+
     def several(self, role: str) -> Endpoint:
         """The endpoint of endpoint.yaml with two engines of a role. Ends the colocated engine, to have room."""
         if self._reference is not None:
@@ -100,8 +105,7 @@ class Stacks:
         replicas: Mapping[str, int] | None = None,
     ) -> Endpoint:
         if self._current is None or self._current[0] != name:
-            self._changing.close()
-            self._current = None
+            self.stop()
             # A folder of its own each time, for logs are appended to.
             self._started += 1
             folder = self._folder / f"{name}-{self._started}"
