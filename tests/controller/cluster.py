@@ -109,8 +109,9 @@ class Tenant:
     def belongings(self, name: str) -> set[str]:
         """Return everything of an endpoint that is in the cluster and not on its way out, as kind/namespace/name."""
         kinds = "deployments,services,configmaps,serviceaccounts,poddisruptionbudgets,networkpolicies"
-        more = "persistentvolumeclaims,persistentvolumes,scaledobjects,triggerauthentications,secrets"
-        said = self.plane.must("get", f"{kinds},{more}", "--all-namespaces", "--output=json")
+        more = "ingresses,httproutes,certificates,persistentvolumeclaims,persistentvolumes"
+        scaling = "scaledobjects,triggerauthentications"
+        said = self.plane.must("get", f"{kinds},{more},{scaling},secrets", "--all-namespaces", "--output=json")
         found = [each for each in json.loads(said)["items"] if "deletionTimestamp" not in each["metadata"]]
         release = f"{name}.{self.namespace}"
         return {

@@ -85,3 +85,4 @@ def running(kubeconfig: Path, folder: Path, name: str = "controller", *more: str
         finally:
             if process.poll() is None:
                 controller.kill()
+            print(controller.log[-6000:])

@@ -18,7 +18,13 @@
   resources: [poddisruptionbudgets]
   verbs: *all
 - apiGroups: [networking.k8s.io]
-  resources: [networkpolicies]
+  resources: [ingresses, networkpolicies]
+  verbs: *all
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways, httproutes]
+  verbs: *all
+- apiGroups: [cert-manager.io]
+  resources: [certificates, issuers]
   verbs: *all
 - apiGroups: [keda.sh]
   resources: [scaledobjects, triggerauthentications]

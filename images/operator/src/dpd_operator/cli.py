@@ -48,6 +48,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         chart=given.chart,
         shared=given.values,
         namespaces=tuple(given.watch),
+        router_namespaces=tuple(given.routers),
         workers=given.workers,
         metrics_host=given.metrics_host,
         metrics_port=given.metrics_port,
@@ -65,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lease", default="dpd-operator", help="name of the lease (default: %(default)s)")
     parser.add_argument(
         "--watch", action="append", default=[], metavar="NAMESPACE", help="only this one; may be repeated"
+    )
+    parser.add_argument(
+        "--routers",
+        action="append",
+        default=[],
+        metavar="NAMESPACE",
+        help="with --watch: where routers are; may be repeated",
     )
     parser.add_argument("--workers", type=int, default=4, help="endpoints worked on at a time (default: %(default)s)")
     parser.add_argument("--metrics-host", default="0.0.0.0", help="default: %(default)s")  # noqa: S104  (a pod's own)

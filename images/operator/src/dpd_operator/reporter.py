@@ -55,6 +55,9 @@ class Reporter:
             warnings=step.warnings,
             roles=roles,
         )
+        if step.stage is Stage.APPLYING and _has_failed(before, view.generation):
+            # Another attempt is no news before it succeeds; why the last one failed is.
+            return None
         now = self._clock()
         found = status(view, before, now)
         if found != before:
@@ -86,6 +89,11 @@ class Reporter:
         state, message = found["state"], found["conditions"][0]["message"]
         _LOG.info("%s: %s: %s", key_of(body), state, message)
         self._cluster.tell(body, "Warning" if state in _BAD else "Normal", state, message)
+
+
+def _has_failed(before: Tree, generation: int) -> bool:
+    failed = [each for each in before.get("conditions") or [] if each["reason"] == "HelmFailed"]
+    return bool(failed) and before.get("observedGeneration") == generation
 
 
 def _summary(found: Tree) -> tuple[str, ...]:

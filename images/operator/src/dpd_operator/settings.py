@@ -15,6 +15,7 @@ class Settings:
     chart: Path
     shared: Path | None
     namespaces: tuple[str, ...]
+    router_namespaces: tuple[str, ...]
     workers: int
     metrics_host: str
     metrics_port: int

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from dpd_operator.core.kinds import DEPLOYMENT
+from dpd_operator.core.kinds import DEPLOYMENT, Kind
 from dpd_operator.core.objects import Key, Ref, Tree, key_of, ref_of, release_of
 from dpd_operator.core.planning import release_name
 from dpd_operator.core.pods import PodFacts, facts_of
@@ -66,16 +66,14 @@ class Store:
                 self._apps[ref.namespace, app] = release
             return self._keys.get(release)
 
-    def keep_objects(self, kind: str, api_version: str, there: Iterable[Ref]) -> list[Key]:
-        """Forget the objects of a kind that a full listing no longer has; return whose endpoints they were."""
+    def keep_objects(self, kind: Kind, namespace: str, there: Iterable[Ref]) -> list[Key]:
+        """Forget the objects of a kind that a full listing (of a namespace, or of all) no longer has; return whose."""
         alive = frozenset(there)
         with self._lock:
-            self._kinds.add(f"{api_version}/{kind}")
+            self._kinds.add(f"{kind.api_version}/{kind.kind}")
             found = []
             for release, objects in self._objects.items():
-                gone = [
-                    ref for ref in objects if (ref.api_version, ref.kind) == (api_version, kind) and ref not in alive
-                ]
+                gone = [ref for ref in objects if _is_of(ref, kind, namespace) and ref not in alive]
                 for ref in gone:
                     del objects[ref]
                 if gone and release in self._keys:
@@ -96,12 +94,19 @@ class Store:
             release = self._apps.get(place)
             return self._keys.get(release) if release else None
 
-    def keep_pods(self, there: Iterable[tuple[str, str]]) -> None:
-        """Forget the pods (namespace and name) that a full listing no longer has."""
-        alive = frozenset(there)
+    def keep_pods(self, _: Kind, namespace: str, there: Iterable[Ref]) -> list[Key]:
+        """Forget the pods that a full listing (of a namespace, or of all) no longer has; return whose they were."""
+        alive = frozenset((each.namespace, each.name) for each in there)
         with self._lock:
-            for (namespace, app), pods in list(self._pods.items()):
-                self._pods[namespace, app] = {name: each for name, each in pods.items() if (namespace, name) in alive}
+            found = []
+            for place, pods in list(self._pods.items()):
+                gone = [name for name in pods if (place[0], name) not in alive] if namespace in ("", place[0]) else []
+                for name in gone:
+                    del pods[name]
+                key = self._keys.get(self._apps.get(place, ("", "")))
+                if gone and key is not None:
+                    found.append(key)
+            return found
 
     def objects(self, key: Key) -> Mapping[Ref, Tree]:
         """Return the objects of an endpoint's release as they are."""
@@ -119,6 +124,10 @@ class Store:
         """Return the kinds (`apps/v1/Deployment`) of which everything has been seen."""
         with self._lock:
             return frozenset(self._kinds)
+
+
+def _is_of(ref: Ref, kind: Kind, namespace: str) -> bool:
+    return (ref.api_version, ref.kind) == (kind.api_version, kind.kind) and namespace in ("", ref.namespace)
 
 
 def _kept(body: Tree) -> dict[str, Any]:

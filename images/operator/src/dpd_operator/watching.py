@@ -6,7 +6,8 @@ The API server picks by label, so a cluster's other pods and ConfigMaps never co
 import http
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from dpd_operator.core.kinds import DRAWN, POD, Kind
@@ -21,21 +22,38 @@ _PAGE = "500"
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What one thread watches: a kind, in one namespace or (empty) in all."""
+
+    kind: Kind
+    namespace: str
+
+    @property
+    def path(self) -> str:
+        return self.kind.collection(self.namespace)
+
+
 class Watches:
     """Keeps a store up to date and says which endpoints something happened to."""
 
-    def __init__(self, kube: Kube, store: Store, changed: Callable[[Key], None]) -> None:
-        """Take the API server, the store to fill, and whom to tell."""
+    def __init__(
+        self, kube: Kube, store: Store, changed: Callable[[Key], None], namespaces: Iterable[str] = ()
+    ) -> None:
+        """Take the API server, the store to fill, whom to tell, and the namespaces (none for the whole cluster)."""
         self._kube = kube
         self._store = store
         self._changed = changed
         self._stopped = threading.Event()
-        self._listed = {kind: threading.Event() for kind in (*DRAWN, POD)}
+        places = tuple(namespaces) or ("",)
+        targets = [_Target(kind, place) for kind in (*DRAWN, POD) for place in places if kind.is_namespaced]
+        targets += [_Target(kind, "") for kind in DRAWN if not kind.is_namespaced]
+        self._listed = {target: threading.Event() for target in targets}
 
     def start(self) -> None:
         """Begin; the threads end with the process, or when `stop` is called and their present answer ends."""
-        for kind in self._listed:
-            threading.Thread(target=self._follow, args=(kind,), name=f"watch-{kind.plural}", daemon=True).start()
+        for each in self._listed:
+            threading.Thread(target=self._follow, args=(each,), name=f"watch-{each.kind.plural}", daemon=True).start()
 
     def stop(self) -> None:
         """Begin no further listing or watch."""
@@ -47,50 +65,49 @@ class Watches:
             while not (listed.wait(0.1) or self._stopped.is_set()):
                 pass
 
-    def _follow(self, kind: Kind) -> None:
+    def _follow(self, target: _Target) -> None:
         while not self._stopped.is_set():
             try:
-                version = self._list(kind)
-                self._listed[kind].set()
-                self._watch(kind, version)
+                version = self._list(target)
+                self._listed[target].set()
+                self._watch(target, version)
             except ApiError as error:
-                self._wait_after(kind, error)
+                self._wait_after(target, error)
 
-    def _wait_after(self, kind: Kind, error: ApiError) -> None:
+    def _wait_after(self, target: _Target, error: ApiError) -> None:
         if error.status == http.HTTPStatus.NOT_FOUND:
-            self._listed[kind].set()
+            self._listed[target].set()
             self._stopped.wait(_ABSENT_SECONDS)
             return
         if error.status != http.HTTPStatus.GONE:
-            _LOG.warning("%s cannot be watched, trying again: %s", kind.plural, error)
+            _LOG.warning("%s cannot be watched, trying again: %s", target.kind.plural, error)
         self._stopped.wait(_AGAIN_SECONDS)
 
-    def _list(self, kind: Kind) -> str:
-        found: list[Tree] = []
+    def _list(self, target: _Target) -> str:
+        """Take everything that is there; return the version of the collection, to go on from."""
+        kind, found = target.kind, list[Tree]()
         query = {"labelSelector": OURS, "limit": _PAGE}
         while True:
-            page = self._kube.get(kind.everywhere, query)
+            page = self._kube.get(target.path, query)
             if page is None:
-                raise ApiError(http.HTTPStatus.NOT_FOUND, f"{kind.everywhere}: not served")
+                raise ApiError(http.HTTPStatus.NOT_FOUND, f"{target.path}: not served")
             found += [{**each, "apiVersion": kind.api_version, "kind": kind.kind} for each in page["items"]]
             query["continue"] = page["metadata"].get("continue", "")
             if not query["continue"]:
                 break
         for each in found:
             self._take(kind, each, is_gone=False)
-        if kind is POD:
-            self._store.keep_pods((each["metadata"]["namespace"], each["metadata"]["name"]) for each in found)
-        else:
-            for key in self._store.keep_objects(kind.kind, kind.api_version, map(ref_of, found)):
-                self._changed(key)
+        gone = self._store.keep_pods if kind is POD else self._store.keep_objects
+        for key in gone(kind, target.namespace, map(ref_of, found)):
+            self._changed(key)
         return str(page["metadata"]["resourceVersion"])
 
-    def _watch(self, kind: Kind, version: str) -> None:
+    def _watch(self, target: _Target, version: str) -> None:
         """Follow changes from `version` on; raises ApiError 410 when that is too long ago."""
         while not self._stopped.is_set():
             query = {"labelSelector": OURS, "resourceVersion": version, "allowWatchBookmarks": "true"}
-            for event in self._kube.watch(kind.everywhere, query):
-                version = self._heard(kind, event, version)
+            for event in self._kube.watch(target.path, query):
+                version = self._heard(target.kind, event, version)
 
     def _heard(self, kind: Kind, event: dict[str, Any], version: str) -> str:
         body = event["object"]

@@ -29,10 +29,10 @@ class Kind:
         """The path under which the API server serves the group."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
-    @property
-    def everywhere(self) -> str:
-        """The path of all objects of this kind, whatever their namespace."""
-        return f"{self.root}/{self.plural}"
+    def collection(self, namespace: str) -> str:
+        """Return the path of all objects of this kind in a namespace; in the whole cluster when that is empty."""
+        place = f"/namespaces/{namespace}" if self.is_namespaced and namespace else ""
+        return f"{self.root}{place}/{self.plural}"
 
     def path(self, namespace: str, name: str) -> str:
         """Return the path of one object."""
@@ -51,6 +51,11 @@ DRAWN = (
     Kind("", "v1", "persistentvolumes", "PersistentVolume", is_namespaced=False),
     Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
     Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
+    Kind("networking.k8s.io", "v1", "ingresses", "Ingress"),
+    Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway", is_everywhere=False),
+    Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", is_everywhere=False),
+    Kind("cert-manager.io", "v1", "certificates", "Certificate", is_everywhere=False),
+    Kind("cert-manager.io", "v1", "issuers", "Issuer", is_everywhere=False),
     Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", is_everywhere=False),
     Kind("keda.sh", "v1alpha1", "triggerauthentications", "TriggerAuthentication", is_everywhere=False),
 )
