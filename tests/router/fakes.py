@@ -196,7 +196,7 @@ def world(
         handover,
         Delivery(settings, pool, legs, drains),
         lambda: float(next(ticks)),
-        lines.append,
+        lambda line, _: lines.append(line),
         records.append,
     )
     return World(path, pool, legs, notices, background, lines, records)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpd_router.config.load import from_document
-from dpd_router.logs import Log
+from dpd_router.logs import Format, Log
 from dpd_router.server import Router, assemble
 from support.ports import free_ports
 
@@ -176,7 +176,7 @@ def long(**more):
 
 
 @contextlib.asynccontextmanager
-async def router(prefill=(), decode=(), worker=(), **sections) -> AsyncIterator[Up]:
+async def router(prefill=(), decode=(), worker=(), form=Format.PLAIN, **sections) -> AsyncIterator[Up]:
     """Run a router over engines that listen on loopback; returns when the healthy ones are known to be."""
     notify = free_ports(1)[0]
     pools = {"prefill": prefill, "decode": decode, "worker": worker}
@@ -199,7 +199,7 @@ async def router(prefill=(), decode=(), worker=(), **sections) -> AsyncIterator[
     for name, section in sections.items():
         document[name] = {**document.get(name, {}), **section}
     output, stop = io.StringIO(), asyncio.Event()
-    made = assemble(from_document(document), Log(output))
+    made = assemble(from_document(document), Log(output, form))
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(made.run(stop, port.set_result))
     up = Up(await port, made, stop, task, output)

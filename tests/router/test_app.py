@@ -1,12 +1,9 @@
-import asyncio
 import dataclasses
-import io
 import json
 from typing import Any
 
 import pytest
 
-from dpd_router.logs import Log
 from dpd_router.types import Ask, Reply
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.reader import Incoming
@@ -143,14 +140,3 @@ def test_a_request_is_answered_once():
     made.answer(Reply(500, [], b"{}"))
     assert statuses(outlet.sent) == [200]
     assert outlet.sent.lower().count(b"content-length") == 1
-
-
-async def test_log_lines_of_one_turn_are_written_together_and_stay_lines():
-    stream = io.StringIO()
-    log = Log(stream)
-    log.info("a\nb")
-    log.warning("c")
-    log.error("d")
-    assert stream.getvalue() == ""
-    await asyncio.sleep(0)
-    assert stream.getvalue() == "[INFO] a b\n[WARNING] c\n[ERROR] d\n"

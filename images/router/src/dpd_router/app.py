@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from dpd_router.access import AccessLog
 from dpd_router.api import Kind, Routes, Served
 from dpd_router.api.routes import METRICS, MODELS, OPENAPI
 from dpd_router.errors import (
@@ -40,6 +41,7 @@ class App:
     metrics: Metrics
     trouble: Callable[[], str | None]
     tell_error: Callable[[str], None]
+    access: AccessLog
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one exchange, whatever happens."""
@@ -47,14 +49,22 @@ class App:
             try:
                 await self._dispatch(exchange)
             except RouterError as error:
-                exchange.refuse(error)
-                self.metrics.count(exchange.ask.path, exchange.status)
+                self._refuse(exchange, error)
             except Exception as error:  # noqa: BLE001 - the last line of defence: one request, not the router
                 self.tell_error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
-                exchange.refuse(RouterError("The router failed on this request.", code="internal_error"))
-                self.metrics.count(exchange.ask.path, exchange.status)
+                self._refuse(exchange, RouterError("The router failed on this request.", code="internal_error"))
             if exchange.ask.caller:
                 self.metrics.count_caller(exchange.ask.caller, exchange.status)
+
+    def turned_away(self, error: RouterError) -> None:
+        """Count and log a request that was answered before it could be read."""
+        self.metrics.count("", error.status)
+        self.access.refused(None, error)
+
+    def _refuse(self, exchange: Exchange, error: RouterError) -> None:
+        exchange.refuse(error)
+        self.metrics.count(exchange.ask.path, exchange.status)
+        self.access.refused(exchange.ask, error)
 
     async def _dispatch(self, exchange: Exchange) -> None:
         if exchange.refusal is not None:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # One more series for each counter, and nobody reads it.
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    log = Log(sys.stdout)
+    log = Log(sys.stdout, config.surface.logs.form, config.surface.logs.level)
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(serve(config, log))

@@ -15,7 +15,7 @@ from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Counts
 from dpd_router.stages.accept import accept
 from dpd_router.stages.estimate import estimate
-from dpd_router.stages.observe import Record, access_line, observe, verdict
+from dpd_router.stages.observe import Record, observe, verdict
 from dpd_router.stages.route import route
 from dpd_router.stages.session import session
 from dpd_router.trace import Trace
@@ -35,23 +35,23 @@ class Path(Generic[C]):
     handover: Handover
     delivery: Delivery[C]
     clock: Callable[[], float]
-    tell: Callable[[str], None]
+    tell: Callable[[str, str], None]
     report: Callable[[Record], None]
 
     async def serve(self, ask: Ask, client: C) -> Trace:
         """Answer one request, whatever happens; it ends with one ENDED event, which is returned in the trace."""
         trace = Trace(ask.request_id, self.clock, self.tell)
-        trace.add(Step.ACCEPTED, path=ask.path, method=ask.method, bytes=len(ask.body))
+        trace.add(Step.ACCEPTED, path=ask.path, method=ask.method, bytes=len(ask.body), caller=ask.caller)
         client.explain(lambda: verdict(trace.events, debug=self.policy.explain))
+        code = ""
         try:
             end = await self._run(ask, client, trace)
         except RouterError as error:
             client.refuse(error)
+            code = error.code
             end = End.UNAVAILABLE if error.status >= 500 else End.REFUSED
-        trace.add(Step.ENDED, status=client.status, end=end, bytes=client.bytes_out)
-        record = observe(trace.events)
-        self.report(record)
-        self.tell(access_line(record, trace.events))
+        trace.add(Step.ENDED, status=client.status, end=end, bytes=client.bytes_out, code=code)
+        self.report(observe(trace.events))
         return trace
 
     async def _run(self, ask: Ask, client: C, trace: Trace) -> End:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from dpd_router.access import AccessLog
 from dpd_router.api import Routes
 from dpd_router.api.openapi import document
 from dpd_router.app import App
@@ -29,6 +30,7 @@ from dpd_router.metrics import Metrics
 from dpd_router.notify import NoticeBoard
 from dpd_router.path import Path
 from dpd_router.pool import Pool
+from dpd_router.stages.observe import Record
 from dpd_router.usage import Usage
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.downstream import Doors
@@ -135,8 +137,13 @@ def assemble(config: Config, log: Log) -> Router:
         new_id=new_id,
     )
     delivery: Delivery[Exchange] = Delivery(config.policy, pool, legs, drains)
-    report = metrics.record
-    path = Path(config.policy, pool, Estimates(), choosing, handover, delivery, time.monotonic, log.info, report)
+    access = AccessLog(log, config.surface.logs.sample)
+
+    def report(record: Record) -> None:
+        metrics.record(record)
+        access.record(record)
+
+    path = Path(config.policy, pool, Estimates(), choosing, handover, delivery, time.monotonic, log.of, report)
     return Router(
         config=config,
         pool=pool,
@@ -151,7 +158,16 @@ def assemble(config: Config, log: Log) -> Router:
             pool, transfer.buffers, legs, transfer.usage_interval, timing.health_timeout, log.info, log.warning
         ),
         app=App(
-            routes, document(routes), config.policy, path, pool, legs, metrics, lambda: entrance.trouble, log.error
+            routes=routes,
+            openapi=document(routes),
+            policy=config.policy,
+            path=path,
+            pool=pool,
+            legs=legs,
+            metrics=metrics,
+            trouble=lambda: entrance.trouble,
+            tell_error=log.error,
+            access=access,
         ),
         log=log,
     )

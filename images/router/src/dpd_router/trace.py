@@ -8,11 +8,11 @@ from dpd_router.types import Event, Step
 
 
 class Trace:
-    """The event list of one request. `clock` gives seconds; `tell` takes a line for the log."""
+    """The event list of one request. `clock` gives seconds; `tell` takes a line and the request's id."""
 
     __slots__ = ("_clock", "_request_id", "_tell", "events")
 
-    def __init__(self, request_id: str, clock: Callable[[], float], tell: Callable[[str], None]) -> None:
+    def __init__(self, request_id: str, clock: Callable[[], float], tell: Callable[[str, str], None]) -> None:
         self.events: list[Event] = []
         self._request_id = request_id
         self._clock = clock
@@ -29,5 +29,5 @@ class Trace:
         self.events.append(event)
         line = narrate(event)
         if line is not None:
-            self._tell(line)
+            self._tell(line, self._request_id)
         return event.at

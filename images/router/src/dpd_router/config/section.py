@@ -121,6 +121,17 @@ class Section:
         self.problem(key, f"{_shown(value)} is no name of a header or cookie", "use letters, digits and dashes")
         return default
 
+    def share(self, key: str, default: float) -> float:
+        """Return a number from 0 to 1."""
+        value = self._take(key, default, "")
+        match value:
+            case bool():
+                pass
+            case int() | float() if 0 <= value <= 1:
+                return float(value)
+        self.problem(key, f"{_shown(value)} is no number from 0 to 1", "write the share as such a number")
+        return default
+
     def ports(self, key: str, *, required: bool = False) -> tuple[int, ...]:
         """Return a list of TCP ports."""
         value = self._take(key, _MISSING if required else [], "add one port per tensor-parallel rank")

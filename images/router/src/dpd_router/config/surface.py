@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dpd_router.config.auth import Auth, read_auth
+from dpd_router.config.logs import Logs, read_logs
 from dpd_router.config.section import Section
 from dpd_router.config.tls import Tls, read_tls
 
@@ -21,12 +22,13 @@ class Surface:
 
     auth: Auth
     tls: Tls
+    logs: Logs
     metrics: MetricsPort | None
 
 
 def read_surface(root: Section) -> Surface:
     """Read the sections."""
-    return Surface(read_auth(root), read_tls(root), _metrics(root))
+    return Surface(read_auth(root), read_tls(root), read_logs(root), _metrics(root))
 
 
 def _metrics(root: Section) -> MetricsPort | None:

@@ -7,21 +7,30 @@ import msgspec
 from dpd_router.types import End, Event, Reason, Route, Step
 
 
-class Record(msgspec.Struct, frozen=True):
-    """What one request adds to the metrics. Times in seconds; None for what did not happen."""
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request adds to the metrics and to the access log. Times in seconds; None for what did not happen.
 
+    `caller` is the name of its API key, `code` that of the error the router answered with; both may be empty.
+    """
+
+    request_id: str
+    method: str
     path: str
     status: int
     route: Route
     reason: Reason
     end: End
-    duration: float
-    ttft: float | None
-    prefill: float | None
-    transfer: str | None
-    transfer_seconds: float | None
-    bytes_in: int
-    bytes_out: int
+    caller: str = ""
+    code: str = ""
+    prefiller: str = ""
+    decoder: str = ""
+    duration: float = 0.0
+    ttft: float | None = None
+    prefill: float | None = None
+    transfer: str | None = None
+    transfer_seconds: float | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 def narrate(event: Event) -> str | None:
@@ -43,6 +52,11 @@ def observe(events: list[Event]) -> Record:
     route, reason = _way(last)
     shift = last.get(Step.TRANSFERRED)
     return Record(
+        request_id=begun.detail["request_id"],
+        method=begun.detail["method"],
+        caller=begun.detail.get("caller", ""),
+        code=ended.detail.get("code", ""),
+        **_workers(events),
         path=begun.detail["path"],
         status=ended.detail["status"],
         route=route,
@@ -73,25 +87,25 @@ def verdict(events: list[Event], *, debug: bool = False) -> str:
     return "; ".join(parts)
 
 
-def access_line(record: Record, events: list[Event]) -> str:
-    """Return the access log's line: one per request, with one termination reason."""
-    begun = events[0].detail
-    workers = [f"{name}={worker}" for name, worker in _workers(events).items()]
-    parts = [
-        f"access request_id={begun['request_id']}",
-        f"method={begun['method']}",
-        f"path={record.path}",
-        f"status={record.status}",
-        f"route={record.route}",
-        f"reason={record.reason}",
-        *workers,
-        f"bytes_in={record.bytes_in}",
-        f"bytes_out={record.bytes_out}",
-        f"ttft_ms={'-' if record.ttft is None else format(record.ttft * 1000, '.1f')}",
-        f"duration_ms={record.duration * 1000:.1f}",
-        f"end={record.end}",
-    ]
-    return " ".join(parts)
+def access(record: Record) -> dict[str, str | int | float]:
+    """Return the fields of the access log's line: one per request, with one termination reason."""
+    fields: dict[str, str | int | float] = {
+        "request_id": record.request_id,
+        "method": record.method,
+        "path": record.path,
+        "status": record.status,
+        "route": record.route.value,
+        "reason": record.reason.value,
+    }
+    more = {"key": record.caller, "prefiller": record.prefiller, "decoder": record.decoder, "code": record.code}
+    fields.update({name: value for name, value in more.items() if value})
+    return fields | {
+        "bytes_in": record.bytes_in,
+        "bytes_out": record.bytes_out,
+        "ttft_ms": "-" if record.ttft is None else round(record.ttft * 1000, 1),
+        "duration_ms": round(record.duration * 1000, 1),
+        "end": record.end.value,
+    }
 
 
 def _way(last: dict[Step, Event]) -> tuple[Route, Reason]:

@@ -31,10 +31,22 @@ class Doors:
 
 
 class Downstream(asyncio.Protocol):
-    """A server-side connection; `serve` answers one exchange, and must end it; `admit` sees each head."""
+    """A server-side connection; `serve` answers one exchange, and must end it; `admit` sees each head.
 
-    def __init__(self, serve: Serve, limits: Limits, doors: Doors, new_id: Callable[[], str], admit: Admit) -> None:
+    `turned_away` is told what is answered here, before there is an exchange.
+    """
+
+    def __init__(
+        self,
+        serve: Serve,
+        turned_away: Callable[[RouterError], None],
+        limits: Limits,
+        doors: Doors,
+        new_id: Callable[[], str],
+        admit: Admit,
+    ) -> None:
         self._serve = serve
+        self._tell = turned_away
         self._limits = limits
         self._doors = doors
         self._new_id = new_id
@@ -178,6 +190,7 @@ class Downstream(asyncio.Protocol):
         headers = [*error.headers(), (b"content-length", b"%d" % len(body))]
         self.write(response_head(error.status, headers, self._new_id(), keep_alive=False) + body)
         self._turned_away = True
+        self._tell(error)
         self._since = self._loop.time()
         if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()

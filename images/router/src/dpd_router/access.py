@@ -1,0 +1,46 @@
+"""The access log: one line for each request that has ended, or for a share of them."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+from dpd_router.errors import RouterError
+from dpd_router.logs import Log
+from dpd_router.stages.observe import Record, access
+from dpd_router.types import Ask, End, Reason, Route
+
+_WHOLE = 2**32
+_FAILED = 400
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """`sample` is the share of good requests that get a line, from 0 to 1; what did not end well always gets one."""
+
+    log: Log
+    sample: float = 1.0
+
+    def record(self, record: Record) -> None:
+        """Write a request's line, if it is among those that get one: the same in every router, by its id."""
+        failed = record.end is not End.COMPLETE or record.status >= _FAILED
+        if failed or self.sample >= 1 or crc32(record.request_id.encode()) < self.sample * _WHOLE:
+            self.log.access(access(record))
+
+    def refused(self, ask: Ask | None, error: RouterError) -> None:
+        """Write the line of a request that the router answered itself; `ask` is None when its head was not read."""
+        end = End.REFUSED if error.status < 500 else End.UNAVAILABLE if error.status == 503 else End.ROUTER_ERROR
+        self.log.access(
+            access(
+                Record(
+                    request_id=ask.request_id if ask else "-",
+                    method=ask.method if ask else "-",
+                    path=ask.path if ask else "-",
+                    caller=ask.caller if ask else "",
+                    status=error.status,
+                    route=Route.NONE,
+                    reason=Reason.INVALID,
+                    end=end,
+                    code=error.code,
+                    bytes_in=len(ask.body) if ask else 0,
+                )
+            )
+        )
