@@ -1,7 +1,8 @@
 import asyncio
 import socket
 
-from dpd_router.discovery import Discovery, Target
+from dpd_router.discovery import Roster, Target
+from dpd_router.discovery.dns import DnsDiscovery
 from dpd_router.pool import Pool, Role
 
 ADDRESSES = {"p": ["10.0.0.1"], "d": ["10.0.1.1", "10.0.1.2"]}
@@ -16,7 +17,7 @@ def discovery(monkeypatch, names, *targets):
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
     pool = Pool("n")
     lines: list[str] = []
-    return pool, Discovery(pool, targets, 1, lines.append), lines
+    return pool, DnsDiscovery(Roster(pool, lines.append), targets, 1), lines
 
 
 DECODE = Target(Role.DECODE, "d", 8081, (7300,), (7400,))

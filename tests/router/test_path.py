@@ -76,7 +76,7 @@ async def test_when_a_prefiller_fails_another_takes_over_under_its_own_tag_and_t
     assert [(drain[2]["kv_transfer_params"], drain[2]["max_tokens"]) for drain in drains] == [(TAG, 1)]
     assert drains[0][3] == "r1-drain", "an engine may refuse two requests of one id"
     relayed = next(entry for entry in w.legs.sent_to("d0:8081") if entry[0] == "relay")
-    assert relayed[2]["kv_transfer_params"] == {"lmcache.tag.p": "p1:8081/nonce.0"}
+    assert relayed[2]["kv_transfer_params"] == {"lmcache.tag.p": "p1:8081/nonce.1"}
     assert w.quiet()
 
 
@@ -86,7 +86,8 @@ async def test_a_prefiller_that_broke_off_gets_a_new_tag():
     await w.ask(LONG_ASK)
     await settle(w.background)
     tags = [entry[2]["kv_transfer_params"]["lmcache.tag.p"] for entry in w.legs.sent_to("p0:8081")]
-    assert tags == ["p0:8081/nonce.0", "p0:8081/nonce.1"]
+    assert all(tag.startswith("p0:8081/nonce.") for tag in tags)
+    assert len(set(tags)) == 2
 
 
 async def test_a_prefiller_that_cannot_be_reached_leaves_nothing_to_drain_and_is_not_asked_again():

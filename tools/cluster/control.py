@@ -28,12 +28,47 @@ class ControlPlaneError(Exception):
     """The control plane did not come up, or a command against it failed; the message holds its last words."""
 
 
+@dataclass(slots=True)
+class Component:
+    """One program of a control plane, as a process that can be started again."""
+
+    folder: Path
+    name: str
+    arguments: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it; what it says goes to a file in the folder."""
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(BOX), self.name, *self.arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=_environment(),
+            )
+
+    def kill(self) -> None:
+        """End it at once: nothing is worth an orderly end, the folder goes with it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Say whether it runs."""
+        return self.process is not None and self.process.poll() is None
+
+
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """A running API server."""
+    """A running API server, and the store behind it."""
 
     kubeconfig: Path
     url: str
+    keys: Path
+    store: Component
+    server: Component
 
     def kubectl(self, *arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run kubectl as cluster-admin with `text` on standard input; the caller looks at the exit status."""
@@ -58,13 +93,19 @@ def control_plane(folder: Path, ports: Sequence[int]) -> Iterator[ControlPlane]:
     keys = folder / "keys"
     keys.mkdir()
     subprocess.run([str(BOX), "certificates", str(keys), "node", ADDRESS, "10.96.0.1"], check=True)
-    plane = ControlPlane(folder / "admin.conf", f"https://{ADDRESS}:{secure}")
-    plane.kubeconfig.write_text(json.dumps(_kubeconfig(keys, plane.url)))
-    with contextlib.ExitStack() as stack:
-        etcd = stack.enter_context(_process(folder, "etcd", _etcd(folder, store, peers)))
-        server = stack.enter_context(_process(folder, "kube-apiserver", _api_server(keys, store, secure)))
-        _wait_until_ready(plane, keys, (etcd, server), folder)
+    url = f"https://{ADDRESS}:{secure}"
+    etcd = Component(folder, "etcd", _etcd(folder, store, peers))
+    server = Component(folder, "kube-apiserver", _api_server(keys, store, secure))
+    plane = ControlPlane(folder / "admin.conf", url, keys, etcd, server)
+    plane.kubeconfig.write_text(json.dumps(_kubeconfig(keys, url)))
+    try:
+        etcd.start()
+        server.start()
+        wait_until_ready(plane)
         yield plane
+    finally:
+        server.kill()
+        etcd.kill()
 
 
 def install_platform(plane: ControlPlane, crds: Sequence[Path]) -> None:
@@ -123,31 +164,17 @@ def _kubeconfig(keys: Path, url: str) -> dict[str, object]:
     }
 
 
-@contextlib.contextmanager
-def _process(folder: Path, name: str, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(BOX), name, *arguments], stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=_environment()
-        )
-        try:
-            yield process
-        finally:
-            # Nothing is worth an orderly end: the folder goes with it.
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(
-    plane: ControlPlane, keys: Path, processes: Sequence[subprocess.Popen[bytes]], folder: Path
-) -> None:
-    context = ssl.create_default_context(cafile=keys / "ca.crt")
-    context.load_cert_chain(keys / "admin.crt", keys / "admin.key")
+def wait_until_ready(plane: ControlPlane) -> None:
+    """Wait until the API server is ready; raise ControlPlaneError with its last words when it does not come up."""
+    context = ssl.create_default_context(cafile=plane.keys / "ca.crt")
+    context.load_cert_chain(plane.keys / "admin.crt", plane.keys / "admin.key")
     deadline = time.monotonic() + _READY_SECONDS
-    while all(process.poll() is None for process in processes) and time.monotonic() < deadline:
+    while plane.store.alive and plane.server.alive and time.monotonic() < deadline:
         if _answers(plane.url, context):
             return
         time.sleep(_PAUSE_SECONDS)
-    words = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log")))
+    logs = sorted(plane.server.folder.glob("*.log"))
+    words = "\n".join(path.read_text(errors="replace")[-2000:] for path in logs)
     raise ControlPlaneError(f"no API server at {plane.url}; its last words:\n{words}")
 
 

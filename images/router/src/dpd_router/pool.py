@@ -1,16 +1,21 @@
 """The workers: who is there, who is well, what each is doing, and how much of each decoder's buffer is spoken for.
 
-This is the router's only state that changes. A worker is one address; when it fails and comes back it is another
-worker as far as transfers go, because what it wrote before cannot be trusted: hence the generation in its tag.
+This is the router's only state that changes. A worker is one address and one life of what runs there; when it fails and
+comes back it is another worker as far as transfers go, because what it wrote before cannot be trusted: hence the
+generation in its tag, which no other worker has had.
 """
 
-from collections.abc import Callable, Iterator
+import random
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 from typing import Protocol
 
 from dpd_router.drift import Drift
+from dpd_router.ejection import Ejection, Suspicion
 from dpd_router.ledger import Buffers, Ledger
 from dpd_router.types import Outlook, Receiver
 
@@ -33,6 +38,7 @@ class Address:
     """One resolved worker of a role; the ports are those of its transfer ranks, empty when it receives nothing.
 
     `revision` names what prefillers and decoders must have in common, such as model and arguments; None when unknown.
+    `uid` names the life of what runs there, where discovery knows it: another uid is another worker.
     """
 
     role: Role
@@ -41,6 +47,7 @@ class Address:
     init_ports: tuple[int, ...] = ()
     alloc_ports: tuple[int, ...] = ()
     revision: str | None = None
+    uid: str = ""
 
     def pairs_with(self, other: "Address") -> bool:
         """Say whether KV may pass between the two: never between revisions. One that is unknown goes with any."""
@@ -49,7 +56,7 @@ class Address:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One engine as the router sees it.
+    """One engine as the router sees it. `up`: it answers; `resting`: it is to end what it has, and be given no more.
 
     `tokens` are those of its prompts that it may still have to compute; `silent`: its notice of a transfer failed to
     come the last time.
@@ -57,6 +64,7 @@ class Worker:
 
     address: Address
     up: bool = False
+    resting: bool = False
     in_flight: int = 0
     tokens: int = 0
     last_used: int = 0
@@ -64,12 +72,18 @@ class Worker:
     ledger: Ledger = field(default_factory=lambda: Ledger(Buffers()))
     drift: Drift = field(default_factory=lambda: Drift(DRIFT_SECONDS))
     silent: bool = False
+    suspicion: Suspicion = field(default_factory=Suspicion)
 
     @property
     def name(self) -> str:
         """Return the address as `host:port`."""
         host = self.address.host
         return f"[{host}]:{self.address.port}" if ":" in host else f"{host}:{self.address.port}"
+
+    @property
+    def busy(self) -> bool:
+        """Say whether something is under way there, or spoken for."""
+        return self.in_flight > 0 or self.ledger.used > 0
 
     @property
     def receiver(self) -> Receiver:
@@ -91,15 +105,31 @@ class Watcher(Protocol):
 
 
 class Pool:
-    """All workers. `nonce` sets this router's tags apart from those of its earlier lives."""
+    """All workers. `nonce` sets this router's tags apart from those of its earlier lives.
 
-    def __init__(self, nonce: str, buffers: Buffers | None = None) -> None:
+    Requests go to the ready: those that answer, are not to rest, and have not failed too often. A suspect is better
+    than nobody: where all are suspects, all are ready. `clock` gives seconds; `changed` is called when somebody's
+    health is not known.
+    """
+
+    def __init__(
+        self,
+        nonce: str,
+        buffers: Buffers | None = None,
+        ejection: Ejection | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._nonce = nonce
         self._buffers = buffers or Buffers()
+        self._ejection = ejection or Ejection()
+        self._clock = clock
         self._turn = 0
+        self._generations = count()
         self._workers: dict[Address, Worker] = {}
         self._ready: dict[Role, dict[Address, Worker]] = {role: {} for role in Role}
         self._watchers: dict[Role, list[Watcher]] = {role: [] for role in Role}
+        self.changed: Callable[[], None] = lambda: None
+        self.ejections = dict.fromkeys(Role, 0)
 
     def watch(self, role: Role, watcher: Watcher) -> None:
         """Tell `watcher` of every change among a role's workers, beginning with those that are there."""
@@ -107,13 +137,21 @@ class Pool:
         for worker in self.ready(role):
             watcher.joined(worker)
 
-    def sync(self, role: Role, addresses: set[Address]) -> None:
-        """Make `addresses` the workers of a role: new ones start unproven, those gone take no more requests."""
+    def sync(self, role: Role, addresses: set[Address], resting: Collection[Address] = ()) -> None:
+        """Make `addresses` the workers of a role: new ones start unproven, those gone take no more requests.
+
+        Those in `resting` stay what they are, pages and all, and take no more requests either.
+        """
         for address in [each for each in self._workers if each.role is role and each not in addresses]:
-            self._set(self._workers.pop(address), up=False)
-        for address in sorted(addresses, key=lambda each: (each.host, each.port)):
-            if address not in self._workers:
-                self._workers[address] = Worker(address, ledger=Ledger(self._buffers))
+            self._workers.pop(address).up = False
+        fresh = sorted(addresses - self._workers.keys(), key=lambda each: (each.host, each.port))
+        for address in fresh:
+            self._workers[address] = Worker(address, generation=next(self._generations), ledger=Ledger(self._buffers))
+        for address in addresses:
+            self._workers[address].resting = address in resting
+        self._settle(role)
+        if fresh:
+            self.changed()
 
     def all(self) -> list[Worker]:
         """Return every worker, well or not."""
@@ -153,17 +191,44 @@ class Pool:
 
     def mark_up(self, worker: Worker) -> None:
         """Let a worker take requests; its address must still be there."""
-        self._set(worker, up=self._workers.get(worker.address) is worker)
+        worker.up = self._workers.get(worker.address) is worker
+        self._settle(worker.address.role)
 
     def mark_down(self, worker: Worker) -> None:
         """Give a worker no more requests until it is well again, and then under a new tag."""
         if worker.up:
-            self._set(worker, up=False)
-            worker.generation += 1
+            worker.up = False
+            worker.generation = next(self._generations)
+            self._settle(worker.address.role)
+            self.changed()
 
     def distrust(self, worker: Worker) -> None:
         """Change a prefiller's tag: what it wrote under the old one may be half written."""
-        worker.generation += 1
+        worker.generation = next(self._generations)
+
+    def failed(self, worker: Worker, request: bytes | None = None) -> None:
+        """Hold a failure against a worker: `request` is the body it failed on, None when it could not be asked."""
+        now, suspicion, role = self._clock(), worker.suspicion, worker.address.role
+        enough = suspicion.failure(None if request is None else hash(request)) >= self._ejection.failures
+        if suspicion.ejected and not suspicion.trial:
+            return  # it ends what it had, or serves because nobody else does: its time is running already
+        if not (enough or suspicion.trial):
+            return
+        there = self._there(role)
+        ejected = sum(each.suspicion.ejected for each in there if each is not worker)
+        if self._ejection.allows(ejected, len(there)):
+            suspicion.eject(now, self._ejection.seconds(suspicion.times + 1, random.random()))  # noqa: S311 - no secret
+            self.ejections[role] += 1
+            self._settle(role)
+
+    def succeeded(self, worker: Worker) -> None:
+        """Note that a worker did what it was asked."""
+        worker.suspicion.success(self._clock(), self._ejection.longest)
+
+    def review(self) -> None:
+        """Let those in again whose time is over; to be called often."""
+        for role in {each.address.role for each in self._workers.values() if each.suspicion.ejected}:
+            self._settle(role)
 
     def tag(self, worker: Worker) -> str:
         """Return the tag of a prefiller's pages; it holds no `@`, which would break the engines' keys."""
@@ -176,30 +241,40 @@ class Pool:
         worker.last_used = self._turn
         worker.in_flight += 1
         worker.tokens += tokens
+        trial = worker.suspicion.ejected and worker.suspicion.begin(self._clock())
+        if trial:
+            self._settle(worker.address.role)
         self._touch(worker)
         try:
             yield worker
         finally:
             worker.in_flight -= 1
             worker.tokens -= tokens
+            if trial:
+                worker.suspicion.trial = False
+                self._settle(worker.address.role)
             self._touch(worker)
 
     def _touch(self, worker: Worker) -> None:
         for watcher in self._watchers[worker.address.role]:
             watcher.touched(worker)
 
-    def _set(self, worker: Worker, *, up: bool) -> None:
-        """Let a worker in or out, and tell who watches; whoever is up is among the ready, and nobody else."""
-        if worker.up == up:
-            return
-        worker.up = up
-        role = worker.address.role
-        if up:
-            self._ready[role][worker.address] = worker
-        else:
-            del self._ready[role][worker.address]
+    def _there(self, role: Role) -> list[Worker]:
+        """Return the workers of a role that are well as far as anybody has asked them."""
+        return [each for each in self._workers.values() if each.address.role is role and each.up and not each.resting]
+
+    def _settle(self, role: Role) -> None:
+        """Make those the ready ones of a role who are to be, and tell who watches."""
+        there, now, ready = self._there(role), self._clock(), self._ready[role]
+        wanted = {each.address: each for each in [e for e in there if e.suspicion.admits(now)] or there}
+        left = [ready.pop(address) for address in ready.keys() - wanted.keys()]
+        joined = [wanted[address] for address in wanted if address not in ready]
+        ready.update((each.address, each) for each in joined)
         for watcher in self._watchers[role]:
-            (watcher.joined if up else watcher.left)(worker)
+            for each in left:
+                watcher.left(each)
+            for each in joined:
+                watcher.joined(each)
 
 
 def _anyone(_worker: Worker) -> bool:

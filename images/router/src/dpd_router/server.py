@@ -20,7 +20,7 @@ from dpd_router.config.transfer import Transfer
 from dpd_router.connectors import connector_named
 from dpd_router.counting import Estimates
 from dpd_router.delivery import Delivery
-from dpd_router.discovery import Discovery
+from dpd_router.discovery import Discovery, discovery_of
 from dpd_router.drains import Drains
 from dpd_router.front import Front, front
 from dpd_router.handover import Handover
@@ -38,6 +38,7 @@ from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.legs import WireLegs
 
 _SWEEP_SECONDS = 1.0
+_KNOWN_SECONDS = 5.0  # how long the router waits to know its workers before it calls itself started
 
 
 def new_id() -> str:
@@ -72,8 +73,10 @@ class Router:
             if self.config.transfer is not None and self.config.transfer.port is not None:
                 self.notices.open(self.config.transfer.host, self.config.transfer.port)
             port = await self.front.open(self.app)
-            await self.discovery.round()
             chores += [asyncio.create_task(each) for each in self._chores()]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_KNOWN_SECONDS):
+                    await self.discovery.known.wait()
             self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
             started(port)
             await stop.wait()
@@ -103,7 +106,7 @@ class Router:
         self.log.info(f"router stopped: requests_cut={len(cut)} transfers_left={left}")
 
     def _chores(self) -> "list[Coroutine[Any, Any, None]]":
-        return [self.health.run(), self.discovery.run(), self.usage.run(), self._sweep(), self.front.run()]
+        return [self.discovery.run(), self.health.run(), self.usage.run(), self._sweep(), self.front.run()]
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,7 +119,7 @@ class Router:
 def assemble(config: Config, log: Log) -> Router:
     """Put a router together; must be called inside a running loop."""
     timing, transfer = config.timing, config.transfer or Transfer()
-    pool = Pool(new_id()[:8], transfer.buffers)
+    pool = Pool(new_id()[:8], transfer.buffers, config.standing.ejection)
     background, doors, notices = Background(), Doors(), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections)
@@ -151,11 +154,11 @@ def assemble(config: Config, log: Log) -> Router:
         connections=connections,
         notices=notices,
         doors=doors,
-        discovery=Discovery(pool, config.targets, timing.discovery_interval, log.info),
+        discovery=discovery_of(config.lookup, config.targets, pool, log.info),
         front=entrance,
-        health=Health(pool, legs, config.health_path, timing.health_interval, timing.health_timeout, log.info),
+        health=Health(pool, legs, config.standing.checks, log.info),
         usage=Usage(
-            pool, transfer.buffers, legs, transfer.usage_interval, timing.health_timeout, log.info, log.warning
+            pool, transfer.buffers, legs, transfer.usage_interval, config.standing.checks.timeout, log.info, log.warning
         ),
         app=App(
             routes=routes,

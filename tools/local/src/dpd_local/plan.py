@@ -169,6 +169,7 @@ def _local_router(
     """The router's settings with loopback addresses: one upstream for each engine, at its own port."""
     moved = dict(settings)
     moved["listen"] = {**settings["listen"], "host": LOOPBACK, "port": port}
+    moved["discovery"] = {"mode": "static"}
     moved["pools"] = {
         role: [_upstream(each, alone=len(pools[role]) == 1) for each in pools[role]] for role in settings["pools"]
     }

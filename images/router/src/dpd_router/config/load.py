@@ -8,29 +8,19 @@ import yaml
 from msgspec import structs
 
 from dpd_router.api.routes import TAKEN
+from dpd_router.config.discovery import place, read_lookup
 from dpd_router.config.routing import Routing, read_routing
 from dpd_router.config.section import Section
+from dpd_router.config.standing import Standing, Timing, read_standing, read_timing
 from dpd_router.config.surface import Surface, read_surface
 from dpd_router.config.transfer import Transfer, transfer_of
-from dpd_router.discovery import Target
+from dpd_router.discovery import Lookup, Target
 from dpd_router.errors import ConfigInvalidError, Problem
 from dpd_router.pool import Role
 from dpd_router.types import Policy
 from dpd_router.wire.reader import Limits
 
 MAX_FILE_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Times in seconds."""
-
-    connect: float
-    upstream_keep_alive: float
-    grace: float
-    health_interval: float
-    health_timeout: float
-    discovery_interval: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +32,13 @@ class Config:
     endpoint: str
     namespace: str
     routing: Routing
-    health_path: str
     policy: Policy
     transfer: Transfer | None
     targets: tuple[Target, ...]
     limits: Limits
     timing: Timing
+    standing: Standing
+    lookup: Lookup
     surface: Surface
 
 
@@ -78,20 +69,21 @@ def from_document(document: Any) -> Config:
         name, namespace, invocation = _endpoint(root)
         routing = read_routing(root)
         transfer = transfer_of(root)
-        with root.section("health") as health:
-            health_path = health.text("path", "/health")
-            checks = health.seconds("intervalSeconds", 2, 0.05, 3600), health.seconds("timeoutSeconds", 5, 0.05, 600)
+        standing = read_standing(root)
         with root.section("timeouts") as timeouts:
-            timing = _timing(timeouts, checks, root)
+            timing = read_timing(timeouts)
             prefill_seconds = timeouts.seconds("prefillSeconds", 120, 0.1, 86400)
             limits = _limits(root, timeouts)
         policy = _policy(routing.threshold, invocation, prefill_seconds, transfer or Transfer())
         policy = structs.replace(policy, gates=routing.gates, session=routing.session, explain=routing.explain)
-        targets = _targets(root, transfer)
+        lookup = read_lookup(root, namespace)
+        targets = _targets(root, transfer, lookup.mode)
         surface = read_surface(root)
     if problems:
         raise ConfigInvalidError(problems)
-    return Config(host, port, name, namespace, routing, health_path, policy, transfer, targets, limits, timing, surface)
+    return Config(
+        host, port, name, namespace, routing, policy, transfer, targets, limits, timing, standing, lookup, surface
+    )
 
 
 def _listen(root: Section) -> tuple[str, int]:
@@ -123,10 +115,10 @@ def _policy(threshold: int, invocation: str, prefill_seconds: float, transfer: T
     )
 
 
-def _targets(root: Section, transfer: Transfer | None) -> tuple[Target, ...]:
+def _targets(root: Section, transfer: Transfer | None, mode: str) -> tuple[Target, ...]:
     targets: list[Target] = []
     with root.section("pools", required=True) as pools:
-        counts = {role: _pool(pools, role, transfer, targets) for role in Role}
+        counts = {role: _pool(pools, role, transfer, mode, targets) for role in Role}
         disaggregated = bool(counts[Role.PREFILL] or counts[Role.DECODE])
         if disaggregated and counts[Role.WORKER]:
             pools.problem("worker", "stands beside prefill or decode", "keep either worker, or prefill and decode")
@@ -139,7 +131,7 @@ def _targets(root: Section, transfer: Transfer | None) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def _pool(pools: Section, role: Role, transfer: Transfer | None, targets: list[Target]) -> int:
+def _pool(pools: Section, role: Role, transfer: Transfer | None, mode: str, targets: list[Target]) -> int:
     entries = pools.items(role.value)
     for entry in entries:
         with entry:
@@ -149,7 +141,8 @@ def _pool(pools: Section, role: Role, transfer: Transfer | None, targets: list[T
                 entry.problem("allocPorts", fact, "give both lists one port per tensor-parallel rank")
             if transfer is not None and role is Role.DECODE:
                 inits, allocs = inits or transfer.init_ports, allocs or transfer.alloc_ports
-            targets.append(Target(role, entry.text("host"), entry.integer("port", 8081, 1, 65535), inits, allocs))
+            host, selector = place(entry, mode)
+            targets.append(Target(role, host, entry.integer("port", 8081, 1, 65535), inits, allocs, selector))
     return len(entries)
 
 
@@ -163,16 +156,3 @@ def _limits(root: Section, timeouts: Section) -> Limits:
     head_seconds = timeouts.seconds("headSeconds", 15, 0.05, 86400)
     stalled = timeouts.seconds("stalledSeconds", 300, 0.05, 86400)
     return Limits(head, body, request, idle, head_seconds, stalled, connections)
-
-
-def _timing(timeouts: Section, checks: tuple[float, float], root: Section) -> Timing:
-    with root.section("discovery") as discovery:
-        interval = discovery.seconds("intervalSeconds", 5, 0.05, 3600)
-    return Timing(
-        connect=timeouts.seconds("connectSeconds", 3, 0.01, 600),
-        upstream_keep_alive=timeouts.seconds("upstreamKeepAliveSeconds", 4, 0, 3600),
-        grace=timeouts.seconds("graceSeconds", 30, 0, 86400),
-        health_interval=checks[0],
-        health_timeout=checks[1],
-        discovery_interval=interval,
-    )
