@@ -1,7 +1,6 @@
 """Pods of a real API server, made and changed through it as kubelets and controllers would; no node is behind them."""
 
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,16 +65,12 @@ class Pods:
 
 
 def container(name: str, restarts: int) -> dict:
-    state = {"running": {}}
+    state: dict = {"running": {}}
     return {"name": name, "restartCount": restarts, "ready": True, "image": "i", "imageID": "i", "state": state}
 
 
-def account(plane: ControlPlane, folder: Path, namespace: str, account: str) -> Path:
-    """Write the token of a service account and return the file."""
+def token_of(plane: ControlPlane, folder: Path, namespace: str, account: str) -> Path:
+    """Write a token of a service account and return the file."""
     file = folder / f"{namespace}-{account}.token"
     file.write_text(plane.must("create", "token", account, "--namespace", namespace))
     return file
-
-
-def gone(process: subprocess.Popen | None) -> bool:
-    return process is None or process.poll() is not None

@@ -25,6 +25,7 @@ spec:
     metadata:
       labels:
         {{- include "dpd.labels.pod" $component | nindent 8 }}
+        {{- with include "dpd.revision.label" (dict "root" .root "role" .facts.role) }}{{ . | nindent 8 }}{{ end }}
       annotations:
         {{- include "dpd.pod.annotations" . | nindent 8 }}
     spec:

@@ -32,6 +32,7 @@
     "name" (include "dpd.name" .)
     "namespace" (include "dpd.namespace" .)
     "invocationPath" (include "dpd.router.invocationPath" .))
+  "discovery" (include "dpd.discovery.section" . | fromJson)
   "health" (dict "path" (include "dpd.healthPath" .))
   "timeouts" (dict "graceSeconds" (include "dpd.router.grace" . | int))
   "routing" $routing -}}
@@ -44,7 +45,7 @@
 {{- end -}}
 {{- $pools := dict -}}
 {{- range $roles -}}
-  {{- $_ := set $pools . (list (dict "host" (include "dpd.workload.host" (dict "root" $root "role" .)) "port" 8081)) -}}
+  {{- $_ := set $pools . (list (include "dpd.discovery.entry" (dict "root" $root "role" .) | fromJson)) -}}
 {{- end -}}
 {{- $_ := set $file "pools" $pools -}}
 {{ toYaml $file }}

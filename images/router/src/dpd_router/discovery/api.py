@@ -6,7 +6,6 @@ A client library would bring 40 MB of models along for two requests.
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import aiohttp
 
@@ -15,15 +14,12 @@ from dpd_router.discovery.targets import Api
 CONNECT_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
 class ApiError(Exception):
     """The API server answered, and not with what was asked for."""
 
-    status: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.status}: {self.message}"
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
 
 
 @asynccontextmanager
@@ -48,4 +44,15 @@ async def get(
     async with client.get(api.server + path, params=query, headers=headers, ssl=context, timeout=timeout) as answer:
         if answer.status != 200:
             raise ApiError(answer.status, (await answer.text())[:500])
-        yield answer
+        try:
+            yield answer
+        except BaseException:
+            _abort(answer)
+            raise
+
+
+def _abort(answer: aiohttp.ClientResponse) -> None:
+    """Close the connection of an answer that is broken off: nobody is left to wait for an orderly end of TLS."""
+    connection = answer.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()

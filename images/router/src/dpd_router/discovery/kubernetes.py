@@ -40,6 +40,11 @@ class KubernetesDiscovery:
         times = [each.heard for each in self.watches]
         return None if None in times or not times else min(time for time in times if time is not None)
 
+    @property
+    def relists(self) -> int:
+        """Return how often pods were listed."""
+        return sum(each.relists for each in self.watches)
+
     def _taker(self, target: Target) -> Callable[[Mapping[str, Pod]], None]:
         def take(pods: Mapping[str, Pod]) -> None:
             self.roster.update(target, workers_of(target, pods.values()))

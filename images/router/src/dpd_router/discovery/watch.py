@@ -32,8 +32,8 @@ class PodWatch:
     tell: Callable[[str], None]
     heard: float | None = None
     relists: int = 0
+    version: str = ""
     _pods: dict[str, Pod] = field(default_factory=dict)
-    _version: str = ""
     _pause: float = FIRST_PAUSE
     _lost: bool = False
 
@@ -41,7 +41,7 @@ class PodWatch:
         """Follow for ever."""
         while True:
             try:
-                if not self._version:
+                if not self.version:
                     await self._list(client)
                 await self._watch(client)
             except Exception as trouble:  # noqa: BLE001 - whatever it is, a router that looks no more goes blind
@@ -63,7 +63,9 @@ class PodWatch:
         match trouble:
             case OSError() | TimeoutError() | aiohttp.ClientError():
                 return  # the connection failed: the watch may go on from where it was
-        self._version = ""
+        if self.version:
+            self.tell(f"pods {self.selector} are listed anew: {trouble}")
+        self.version = ""
 
     def _hear(self) -> None:
         self.heard = asyncio.get_running_loop().time()
@@ -76,7 +78,7 @@ class PodWatch:
             found = read_list(await answer.read())
         self.relists += 1
         self._pods = {pod.metadata.uid: pod for pod in found.items or ()}
-        self._version = found.metadata.resource_version
+        self.version = found.metadata.resource_version
         self._hear()
         self.changed(self._pods)
 
@@ -85,7 +87,7 @@ class PodWatch:
             "labelSelector": self.selector,
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "resourceVersion": self._version,
+            "resourceVersion": self.version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
         async with get(client, self.api, self._path, query, SILENCE_SECONDS) as answer:
@@ -104,7 +106,7 @@ class PodWatch:
             trouble = read_trouble(change)
             raise ApiError(trouble.code, trouble.message or trouble.reason)
         pod = read_pod(change)
-        self._version = pod.metadata.resource_version
+        self.version = pod.metadata.resource_version
         self._pause = FIRST_PAUSE
         if change.type in ("ADDED", "MODIFIED"):
             self._pods[pod.metadata.uid] = pod
