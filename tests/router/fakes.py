@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass, field
 
 from dpd_router.background import Background
-from dpd_router.chooser import chooser
 from dpd_router.connectors import connector_named
 from dpd_router.counting import Estimates
 from dpd_router.delivery import Delivery
@@ -16,6 +15,7 @@ from dpd_router.path import Path
 from dpd_router.pool import Address, Pool, Role
 from dpd_router.stages.observe import Record
 from dpd_router.types import Ask, End, Outcome, Policy, Reply
+from router.team import chooser
 
 OK = Reply(200, [(b"content-type", b"application/json")], b'{"choices":[]}')
 LONG = "x" * 20000
@@ -167,7 +167,7 @@ def world(
     for role, count in ((Role.PREFILL, prefillers), (Role.DECODE, decoders), (Role.WORKER, workers)):
         ports = ((7300,), (7400,)) if role is Role.DECODE else ((), ())
         names = [f"{role.value[0]}{i}" for i in range(count)]
-        pool.sync(role, {Address(role, name, 8081, *ports, (revisions or {}).get(name)) for name in names})
+        pool.sync(role, {Address(role, name, 8081, ports[0], ports[1], (revisions or {}).get(name)) for name in names})
     for worker in pool.all():
         pool.mark_up(worker)
     settings = Policy(4096, "/v1/chat/completions", **{"room_seconds": 0.05, **policy})

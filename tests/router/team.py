@@ -1,8 +1,12 @@
 """Workers as a strategy sees them, and a team of them that tells a strategy what a pool would."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from dpd_router.strategies import anyone, strategy_named
+from dpd_router.chooser import Chooser
+from dpd_router.pool import Role, Worker
+from dpd_router.strategies import KVAWARE, Strategy, anyone, strategy_named
+from dpd_router.strategies.kvaware import KvAware
 from dpd_router.types import Prompt
 
 
@@ -16,11 +20,16 @@ class Seen:
         return self.name
 
 
+def made(name) -> Any:
+    """A strategy of a name."""
+    return KvAware(10**6) if name == KVAWARE else strategy_named(name)
+
+
 class Team:
     """A strategy and its workers."""
 
     def __init__(self, strategy, *workers):
-        self.strategy = strategy_named(strategy) if isinstance(strategy, str) else strategy
+        self.strategy: Any = made(strategy) if isinstance(strategy, str) else strategy
         self.workers = {}
         self.turn = 0
         for worker in workers:
@@ -68,3 +77,12 @@ def session(name):
 
 def names(count):
     return [f"10.0.{number // 256}.{number % 256}:8081" for number in range(count)]
+
+
+def chooser(pool, policy, name, decode_name="leastload"):
+    """A chooser whose strategies follow a pool."""
+    names = {Role.PREFILL: name, Role.WORKER: name, Role.DECODE: decode_name}
+    strategies: dict[Role, Strategy[Worker]] = {role: made(each) for role, each in names.items()}
+    for role, strategy in strategies.items():
+        pool.watch(role, strategy)
+    return Chooser(pool, policy, name, strategies)

@@ -29,10 +29,11 @@ def write(tmp_path, **sections):
 
 
 def test_a_bad_configuration_ends_with_2_and_every_problem(tmp_path, capsys):
-    path, _ = write(tmp_path, routing={"strategy": "kvaware", "treshold": 1})
+    path, _ = write(tmp_path, routing={"strategy": "fastest", "treshold": 1})
     assert main(["--config", str(path)]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "routing.strategy: 'kvaware' is not known here; use one of: prefixaware, session, roundrobin, leastload",
+        "routing.strategy: 'fastest' is not known here; "
+        "use one of: prefixaware, kvaware, session, roundrobin, leastload",
         "routing.treshold: is not a key of this section; did you mean 'threshold'?",
     ]
 

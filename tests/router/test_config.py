@@ -5,8 +5,11 @@ import yaml
 
 from dpd_router.config.load import MAX_FILE_BYTES, from_document, load
 from dpd_router.errors import ConfigInvalidError
+from dpd_router.kvevents import Ports
 from dpd_router.pool import Role
+from dpd_router.types import Gates, SessionKeys
 
+STRATEGIES = "use one of: prefixaware, kvaware, session, roundrobin, leastload"
 GOOD = yaml.safe_load(
     """
 listen: {host: 0.0.0.0, port: 8080}
@@ -85,15 +88,32 @@ def test_a_colocated_configuration_needs_no_transfer():
             [],
             "pools.zork: is not a key of this section; known keys: decode, prefill, worker",
         ),
+        ("routing.strategy", "fastest", f"routing.strategy: 'fastest' is not known here; {STRATEGIES}"),
+        ("routing.decodeStrategy", "odd", f"routing.decodeStrategy: 'odd' is not known here; {STRATEGIES}"),
         (
-            "routing.strategy",
-            "kvaware",
-            "routing.strategy: 'kvaware' is not known here; use one of: prefixaware, session, roundrobin, leastload",
+            "routing.gates",
+            {"queueRatio": 0.5},
+            "routing.gates.queueRatio: 0.5 is no number from 1 to 1000; write such a number",
         ),
         (
-            "routing.decodeStrategy",
-            "odd",
-            "routing.decodeStrategy: 'odd' is not known here; use one of: prefixaware, session, roundrobin, leastload",
+            "routing.gates",
+            {"idleDecoder": "yes"},
+            "routing.gates.idleDecoder: 'yes' is neither true nor false; write true or false",
+        ),
+        (
+            "routing.session",
+            {"header": "x y"},
+            "routing.session.header: 'x y' is no name of a header or cookie; use letters, digits and dashes",
+        ),
+        (
+            "routing.tokenizer",
+            {"mode": "guess"},
+            "routing.tokenizer.mode: 'guess' is not known here; use one of: estimate, file, engine",
+        ),
+        (
+            "routing.kvEvents",
+            {"workers": {"10.0.0.1:8081": {"port": 0}}},
+            "routing.kvEvents.workers.10.0.0.1:8081.port: 0 is no whole number from 1 to 65535; write such a number",
         ),
         (
             "transfer.connector",
@@ -189,3 +209,31 @@ def test_a_file_that_cannot_be_read_is_one_problem(tmp_path, content, fact):
     assert len(caught.value.problems) == 1
     assert fact in str(caught.value)
     assert str(caught.value).count("\n") == 0
+
+
+def having(**routing):
+    return {**GOOD, "routing": routing}
+
+
+def test_kvaware_asks_an_engine_for_token_ids_unless_a_file_is_named():
+    assert from_document(having(strategy="kvaware")).routing.tokenizer.mode == "engine"
+    assert from_document(having(decodeStrategy="kvaware", tokenizer={"mode": "file"})).routing.tokenizer.mode == "file"
+    assert from_document(having()).routing.tokenizer.mode == "estimate"
+    problem = "routing.tokenizer.mode: estimate yields no token ids, and kvaware needs them; use engine or file"
+    assert problems(having(strategy="kvaware", tokenizer={"mode": "estimate"})) == [problem]
+
+
+def test_what_is_said_of_routing_is_taken():
+    config = from_document(
+        having(
+            gates={"idleDecoder": True, "queueRatio": 4},
+            session={"header": "X-User", "user": False, "cookie": "sid"},
+            explain=True,
+            kvEvents={"port": 1, "replayPort": 2, "maxBlocks": 3, "workers": {"h:1": {"port": 4, "replayPort": 5}}},
+        )
+    )
+    assert config.policy.gates == Gates(idle_decoder=True, queue_ratio=4.0)
+    assert config.policy.session == SessionKeys("X-User", False, "sid")
+    assert config.policy.explain
+    told = config.routing.kv_events
+    assert (told.ports, told.own, told.most_blocks) == (Ports(1, 2), {"h:1": Ports(4, 5)}, 3)

@@ -1,8 +1,8 @@
 import contextlib
 
-from dpd_router.chooser import chooser
 from dpd_router.pool import Address, Pool, Role
 from dpd_router.types import Policy, Prompt
+from router.team import chooser
 
 
 def prefill(*hosts):

@@ -6,7 +6,7 @@ import msgspec
 
 from dpd_router.errors import UnavailableError
 from dpd_router.pool import Pool, Role, Worker
-from dpd_router.strategies import Fits, Strategy, anyone, strategy_named
+from dpd_router.strategies import Fits, Strategy, anyone
 from dpd_router.types import Outlook, Policy, Prompt
 
 
@@ -55,15 +55,3 @@ class Chooser:
         raise UnavailableError(
             "No worker can take the request now; try again later.", code="no_worker", retry_after=retry_after
         )
-
-
-def chooser(pool: Pool, policy: Policy, name: str, decode_name: str) -> Chooser:
-    """Return a chooser whose strategies follow the pool."""
-    strategies: dict[Role, Strategy[Worker]] = {
-        Role.PREFILL: strategy_named(name),
-        Role.DECODE: strategy_named(decode_name),
-        Role.WORKER: strategy_named(name),
-    }
-    for role, strategy in strategies.items():
-        pool.watch(role, strategy)
-    return Chooser(pool, policy, name, strategies)

@@ -25,9 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load(options.config)
         factory = loop_factory(options.loop)
     except ConfigInvalidError as error:
-        for problem in error.problems:
-            sys.stderr.write(f"{problem}\n")
-        return 2
+        return _refuse(error)
     except ImportError as error:
         sys.stderr.write(f"--loop {options.loop}: {error}; install uvloop, or use --loop asyncio\n")
         return 2
@@ -37,10 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(serve(config, log))
+    except ConfigInvalidError as error:  # of what it names, such as files
+        return _refuse(error)
     except OSError as error:
         sys.stderr.write(f"cannot run: {error}; free the port, or change listen or transfer.notify\n")
         return 1
     return 0
+
+
+def _refuse(error: ConfigInvalidError) -> int:
+    for problem in error.problems:
+        sys.stderr.write(f"{problem}\n")
+    return 2
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:

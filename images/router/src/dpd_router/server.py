@@ -14,11 +14,10 @@ from dpd_router.api import Routes
 from dpd_router.api.openapi import document
 from dpd_router.app import App
 from dpd_router.background import Background
-from dpd_router.chooser import chooser
+from dpd_router.choosing import Choosing, choosing
 from dpd_router.config import Config
 from dpd_router.config.transfer import Transfer
 from dpd_router.connectors import connector_named
-from dpd_router.counting import Estimates
 from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery, discovery_of
 from dpd_router.drains import Drains
@@ -59,6 +58,7 @@ class Router:
     discovery: Discovery
     health: Health
     usage: Usage
+    choosing: Choosing
     app: App
     front: Front
     log: Log
@@ -86,6 +86,7 @@ class Router:
             await self.front.closed()
             self.connections.close()
             await self.notices.close()
+            await self.choosing.close()
             self.log.flush()
 
     async def _leave(self) -> None:
@@ -127,12 +128,13 @@ def assemble(config: Config, log: Log) -> Router:
     entrance = front(config, routes, doors, log, new_id)
     metrics = Metrics(routes.paths, pool, lambda: len(background))
     drains = Drains(pool, legs, background)
-    choosing = chooser(pool, config.policy, config.routing.strategy, config.routing.decode_strategy)
+    chosen = choosing(config, pool, legs, log)
+    metrics.registry.register(chosen.gauges)
     handover = Handover(
         policy=config.policy,
         pool=pool,
         connector=connector_named(transfer.connector),
-        chooser=choosing,
+        chooser=chosen.chooser,
         legs=legs,
         notices=notices,
         background=background,
@@ -146,11 +148,13 @@ def assemble(config: Config, log: Log) -> Router:
         metrics.record(record)
         access.record(record)
 
-    path = Path(config.policy, pool, Estimates(), choosing, handover, delivery, time.monotonic, log.of, report)
+    tell = log.of
+    path = Path(config.policy, pool, chosen.counts, chosen.chooser, handover, delivery, time.monotonic, tell, report)
     return Router(
         config=config,
         pool=pool,
         background=background,
+        choosing=chosen,
         connections=connections,
         notices=notices,
         doors=doors,

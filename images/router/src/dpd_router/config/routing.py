@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from dpd_router.config.kv_events import KvEvents, read_kv_events
 from dpd_router.config.section import Section
-from dpd_router.strategies import NAMES
+from dpd_router.config.tokenizer import TokenizerSettings, read_tokenizer
+from dpd_router.strategies import KVAWARE, NAMES
 from dpd_router.types import Gates, SessionKeys
 
 
@@ -17,16 +19,24 @@ class Routing:
     gates: Gates
     session: SessionKeys
     explain: bool
+    tokenizer: TokenizerSettings
+    kv_events: KvEvents
+
+    @property
+    def wants_ids(self) -> bool:
+        """Whether prompts are needed token by token, and not only their lengths."""
+        return KVAWARE in (self.strategy, self.decode_strategy)
 
 
 def read_routing(root: Section) -> Routing:
     """Return the section, or its defaults."""
     with root.section("routing") as routing:
         threshold = routing.integer("threshold", 4096, 0, 2**31 - 1)
-        strategy = routing.text("strategy", "prefixaware", NAMES)
-        decode_strategy = routing.text("decodeStrategy", "leastload", NAMES)
+        names = routing.text("strategy", "prefixaware", NAMES), routing.text("decodeStrategy", "leastload", NAMES)
         explain = routing.flag("explain", default=False)
-        return Routing(threshold, strategy, decode_strategy, _gates(routing), _session(routing), explain)
+        tokenizer = read_tokenizer(routing, ids_wanted=KVAWARE in names)
+        kv_events = read_kv_events(routing)
+        return Routing(threshold, *names, _gates(routing), _session(routing), explain, tokenizer, kv_events)
 
 
 def _gates(routing: Section) -> Gates:

@@ -39,7 +39,7 @@ def _of_prompt(prompt: Any) -> Prompt:
             return _of_text(prompt)
         case [int(), *_]:
             lead = ",".join(map(str, prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN]))
-            return Prompt(len(prompt), lead, exact=True)
+            return Prompt(len(prompt), lead, exact=True, ids=prompt)
         case [str() | list(), *_]:
             # One level of several prompts and no deeper: what is nested further is no prompt.
             parts = [_of_prompt(each) for each in prompt if _is_prompt(each)]

@@ -13,15 +13,19 @@ from dpd_router.strategies.prefixaware import PrefixAware
 from dpd_router.strategies.session import Session
 from dpd_router.types import Candidate
 
-__all__ = ["NAMES", "Fits", "Strategy", "anyone", "leastload", "strategy_named"]
+__all__ = ["KVAWARE", "NAMES", "Fits", "Strategy", "anyone", "leastload", "strategy_named"]
 
 C = TypeVar("C", bound=Candidate)
 
-NAMES = ("prefixaware", "session", "roundrobin", "leastload")
+KVAWARE = "kvaware"
+NAMES = ("prefixaware", KVAWARE, "session", "roundrobin", "leastload")
 
 
 def strategy_named(name: str) -> "Strategy[C]":
-    """Return a new strategy of that name; the configuration has made sure that there is one."""
+    """Return a new strategy of that name; the configuration has made sure that there is one.
+
+    kvaware is made by itself: somebody has to feed it.
+    """
     table: dict[str, Callable[[], Strategy[C]]] = {
         "prefixaware": PrefixAware,
         "session": Session,

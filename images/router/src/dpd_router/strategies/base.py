@@ -10,7 +10,6 @@ from dpd_router.types import Candidate, Prompt
 C = TypeVar("C", bound=Candidate)
 Fits = Callable[[Any], bool]
 
-SHARE = 1.25
 _SLACK = 16
 
 
@@ -45,7 +44,7 @@ class Queue(Generic[C]):
     """
 
     def __init__(self, key: Callable[[C], tuple[Any, ...]]) -> None:
-        self._key = key
+        self.key = key
         self._serial = 0
         self._newest: dict[C, int] = {}
         self._heap: list[tuple[tuple[Any, ...], int, C]] = []
@@ -54,7 +53,7 @@ class Queue(Generic[C]):
         """Add a worker, or move it to where its key now belongs."""
         self._serial += 1
         self._newest[worker] = self._serial
-        heappush(self._heap, (self._key(worker), self._serial, worker))
+        heappush(self._heap, (self.key(worker), self._serial, worker))
         if len(self._heap) > 2 * len(self._newest) + _SLACK:
             self._heap = [entry for entry in self._heap if self._newest.get(entry[2]) == entry[1]]
             heapify(self._heap)
@@ -87,7 +86,7 @@ class Queue(Generic[C]):
 
 
 class Share(Generic[C]):
-    """How much of the load each worker has, and how much it may have: a quarter more than the mean, rounded up."""
+    """How much of the load each worker has, and how much it may have."""
 
     def __init__(self) -> None:
         self._loads: dict[C, int] = {}
@@ -107,10 +106,9 @@ class Share(Generic[C]):
         """Count a worker out."""
         self._total -= self._loads.pop(worker, 0)
 
-    @property
-    def bound(self) -> int:
-        """Return how many requests a worker has at the most when one more is to be placed."""
-        return ceil(SHARE * (self._total + 1) / max(1, len(self._loads)))
+    def bound(self, share: float) -> int:
+        """Return how many requests a worker may have with one more to be placed: `share` times the mean, rounded up."""
+        return ceil(share * (self._total + 1) / max(1, len(self._loads)))
 
 
 def load(worker: Candidate) -> tuple[int, int, str]:

@@ -13,6 +13,8 @@ from dpd_router.types import Candidate, Prompt
 
 C = TypeVar("C", bound=Candidate)
 
+# How much more than the mean a worker may have.
+SHARE = 1.25
 BLOCK_CHARACTERS = 1024
 BLOCKS = 4
 # Workers looked at on the ring; a prefix that has filled so many is served as well by any other.
@@ -25,34 +27,29 @@ class PrefixAware(Ordered[C]):
     def __init__(self) -> None:
         super().__init__()
         self._ring: Ring[C] = Ring()
-        self._share: Share[C] = Share()
+        self.share: Share[C] = Share()
 
     def joined(self, worker: C) -> None:
         """Count a worker in."""
         super().joined(worker)
         self._ring.add(worker)
-        self._share.put(worker)
+        self.share.put(worker)
 
     def left(self, worker: C) -> None:
         """Count a worker out."""
         super().left(worker)
         self._ring.remove(worker)
-        self._share.drop(worker)
+        self.share.drop(worker)
 
     def touched(self, worker: C) -> None:
         """Note a worker's load."""
         super().touched(worker)
-        self._share.touch(worker)
-
-    @property
-    def bound(self) -> int:
-        """Return how many requests a worker has at the most when one more is to be placed."""
-        return self._share.bound
+        self.share.touch(worker)
 
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
         """Return those near the prompt's place on the ring that have room for it, then the least busy."""
         key = leading_blocks(prompt.lead).encode("utf-8", "surrogatepass")
-        bound, found = self.bound, list[C]()
+        bound, found = self.share.bound(SHARE), list[C]()
         for look, worker in enumerate(self._ring.walk(key)):
             if len(found) == most or look == LOOKS:
                 break
