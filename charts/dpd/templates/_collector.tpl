@@ -50,7 +50,7 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
   "pod_name" "${env:POD_NAME}"
   "node_name" "${env:NODE_NAME}"
   "metric_source" "router" -}}
-{{- $jobs := list (dict "job_name" "router" "static_configs" (list (dict "targets" (list "127.0.0.1:8080") "labels" $labels))) -}}
+{{- $jobs := list (dict "job_name" "router" "static_configs" (list (dict "targets" (list "127.0.0.1:9090") "labels" $labels))) -}}
 {{ include "dpd.collector.config.base" (dict "root" . "jobs" $jobs "otlp" true) }}
 {{- end }}
 

@@ -32,7 +32,7 @@ podSelector:
 {{/* Ports that only tell. */}}
 {{- define "dpd.network.metrics" -}}
 {{- $ports := list -}}
-{{- if ne .role "router" }}{{ $ports = append $ports (dict "port" 9113 "protocol" "TCP") }}{{ end -}}
+{{- $ports = append $ports (dict "port" (ternary 9090 9113 (eq .role "router")) "protocol" "TCP") -}}
 {{- if eq (include "dpd.metrics.enabled" .root) "true" }}{{ $ports = append $ports (dict "port" 9464 "protocol" "TCP") }}{{ end -}}
 {{ toJson $ports }}
 {{- end }}

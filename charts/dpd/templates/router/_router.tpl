@@ -48,7 +48,8 @@
   {{- $_ := set $pools . (list (include "dpd.discovery.entry" (dict "root" $root "role" .) | fromJson)) -}}
 {{- end -}}
 {{- $_ := set $file "pools" $pools -}}
-{{ toYaml $file }}
+{{- $_ := set $file "timeouts" (merge (include "dpd.router.surface.timeouts" . | fromYaml) $file.timeouts) -}}
+{{ merge $file (include "dpd.router.surface" . | fromYaml) | toYaml }}
 {{- end }}
 
 {{- define "dpd.router.transfer" -}}

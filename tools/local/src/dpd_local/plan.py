@@ -167,7 +167,8 @@ def _local_router(
     settings: dict[str, Any], pools: Mapping[str, list[_Engine]], port: int, notify: int
 ) -> dict[str, Any]:
     """The router's settings with loopback addresses: one upstream for each engine, at its own port."""
-    moved = dict(settings)
+    # Secrets of the cluster are not here, and metrics need no port of their own where nobody probes.
+    moved = {name: section for name, section in settings.items() if name not in ("tls", "auth", "metrics")}
     moved["listen"] = {**settings["listen"], "host": LOOPBACK, "port": port}
     moved["discovery"] = {"mode": "static"}
     moved["pools"] = {
