@@ -47,11 +47,11 @@ def test_a_wrong_value_is_refused_with_its_path(flag: str, where: str) -> None:
 
 def test_what_a_schema_cannot_say_is_told_all_at_once() -> None:
     with pytest.raises(RefusedError) as refusal:
-        template("helm", PAGE, "--set", "router.replicas=2,transfer.allocPort=7301")
+        template("helm", PAGE, "--set", "transfer.allocPort=7301,drainSeconds=900")
     assert (
         "the values do not fit together:\n"
+        "terminationGracePeriodSeconds: 300 is over before the 900 drainSeconds are; make it longer\n"
         "transfer.allocPort: 7301 is less than 8 ports, one per rank, from transfer.initPort 7300; move one of them\n"
-        "router.replicas: 2, and a prefiller tells only one router that a transfer is complete; set it to 1\n"
     ) in str(refusal.value)
 
 

@@ -73,6 +73,12 @@ def test_no_process_is_left(page: subprocess.CompletedProcess[str]) -> None:
     assert not any(alive(pid) for pid in pids)
 
 
+def test_vllms_own_connector_carries_the_long_prompt_too() -> None:
+    done = demo(ROOT / "tests/cases/accept/nixl/endpoint.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "KV Transfer metrics: Num successful transfers=1" in done.stdout
+
+
 @pytest.fixture
 def kept() -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(

@@ -72,3 +72,12 @@ def test_an_empty_answer_is_told() -> None:
 def test_a_short_prompt_that_takes_over_tokens_is_told() -> None:
     found = faults(SHORT, LINE.format(13, False), GOT.format(5, 5))
     assert found == ["short prompt: went direct, yet the decoder retrieved tokens"]
+
+
+FETCHED = "INFO [dpd_sim] KV Transfer metrics: Num successful transfers={}, Avg xfer time (ms)=24.532"
+
+
+def test_what_the_decoder_fetched_is_a_transfer_too() -> None:
+    assert faults(LONG, LINE.format(6750, True), FETCHED.format(1)) == []
+    assert faults(LONG, LINE.format(6750, True), FETCHED.format(0)) != []
+    assert faults(SHORT, LINE.format(13, False), FETCHED.format(1)) != []

@@ -6,6 +6,8 @@ from typing import Any
 Said = Callable[[dict[str, Any]], list[str]]
 ANNOTATION = "inference.sagemaker.aws.amazon.com/dpd-transfer"
 COLOCATED: dict[str, Any] = {"spec.pdSpec": None}
+CONNECTOR = "inference.sagemaker.aws.amazon.com/dpd-connector"
+NIXL = {"metadata.annotations": {CONNECTOR: "nixl"}, "spec.kvCacheSpec": None}
 TCP = {"metadata.annotations": {ANNOTATION: "tcp"}}
 GPUS_2 = {"limits": {"nvidia.com/gpu": 2}}
 

@@ -6,7 +6,7 @@ from dpd.endpoint import Endpoint
 from dpd.problems import FieldPath
 from dpd.rules import check
 from dpd.rules.model import model_gains_from_pd
-from renderer.changes import ANNOTATION, COLOCATED, GPUS_2, TCP, Said, args, env
+from renderer.changes import ANNOTATION, COLOCATED, CONNECTOR, GPUS_2, NIXL, TCP, Said, args, env
 
 
 def starting(found: list[str], text: str) -> list[str]:
@@ -220,6 +220,37 @@ def test_a_misspelt_annotation_is_not_passed_over(said: Said) -> None:
     (found,) = said({"metadata.annotations": {ANNOTATION.replace("transfer", "transport"): "tcp"}})
     assert found.endswith(f"not an annotation that dpd reads; did you mean {ANNOTATION}?")
     assert said({"metadata.annotations": {"example.com/dpd-transfer": "tcp"}}) == []
+
+
+def test_a_connector_nobody_knows_is_refused(said: Said) -> None:
+    (found,) = said({"metadata.annotations": {CONNECTOR: "nxil"}})
+    assert found.endswith('"nxil" is no connector that transfers KV; did you mean nixl?')
+    (other,) = said({"metadata.annotations": {CONNECTOR: "mooncake"}})
+    assert other.endswith("write lmcache or nixl")
+    (idle,) = said(COLOCATED | {"metadata.annotations": {CONNECTOR: "nixl"}})
+    assert idle.endswith("has no effect without pdSpec; remove it, or add pdSpec")
+
+
+def test_a_misspelt_connector_annotation_is_not_passed_over(said: Said) -> None:
+    (found,) = said({"metadata.annotations": {CONNECTOR.replace("connector", "conector"): "nixl"}})
+    assert found.endswith(f"did you mean {CONNECTOR}?")
+
+
+@pytest.mark.parametrize(
+    ("cache", "refused"),
+    [({}, True), ({"enableL1Cache": True}, True), ({"enableL1Cache": False}, False), (None, False)],
+)
+def test_vllms_own_connector_has_no_cache_of_lmcaches(cache: dict[str, bool] | None, refused: bool, said: Said) -> None:
+    found = [each for each in said(NIXL | {"spec.kvCacheSpec": cache}) if "kvCacheSpec" in each]
+    assert bool(found) is refused
+    assert all("which runs without LMCache; remove one of them" in each for each in found)
+
+
+def test_with_vllms_own_connector_roles_may_differ_in_ranks_and_nothing_of_lmcaches_matters(said: Said) -> None:
+    ranks = {"spec.pdSpec.prefillSpec.args": ["--tensor-parallel-size", "4"]}
+    assert any("each rank sends to its like" in each for each in said(ranks))
+    (found,) = said(NIXL | ranks | {"spec.worker.environmentVariables": []})
+    assert "4 of the 8 GPUs of a prefill pod are used" in found
 
 
 def test_a_volume_may_not_take_the_models_name(said: Said) -> None:

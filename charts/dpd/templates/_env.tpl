@@ -10,13 +10,9 @@ and their lmcache.yaml. $(NAME) is expanded by Kubernetes from what stands earli
 
 {{- define "dpd.env.implied" -}}
 {{- $pairs := list (list "PYTHONHASHSEED" "0") -}}
-{{- if .Values.pdSpec }}{{ $pairs = append $pairs (list "PD_BUFFER_SIZE" "8589934592") }}{{ end -}}
+{{- if eq (include "dpd.transfer.lmcache" .) "true" }}{{ $pairs = append $pairs (list "PD_BUFFER_SIZE" "8589934592") }}{{ end -}}
 {{- if eq (include "dpd.lmcache.enabled" .) "true" }}{{ $pairs = append $pairs (list "LMCACHE_CONFIG_FILE" "/etc/lmcache/lmcache.yaml") }}{{ end -}}
-{{- if .Values.pdSpec -}}
-  {{- $pairs = append $pairs (list "LMCACHE_PD_BUFFER_SIZE" "$(PD_BUFFER_SIZE)") -}}
-  {{- $pairs = append $pairs (list "LMCACHE_PD_PEER_HOST" "$(POD_IP)") -}}
-  {{- $pairs = append $pairs (list "LMCACHE_SAVE_DECODE_CACHE" "False") -}}
-{{- end -}}
+{{- $pairs = concat $pairs (include "dpd.transfer.env" . | fromJsonArray) -}}
 {{- $pairs = append $pairs (list "LMCACHE_TRACK_USAGE" "false") -}}
 {{- $pairs = append $pairs (list "VLLM_HOST_IP" "$(POD_IP)") -}}
 {{- $pairs = append $pairs (list "PROMETHEUS_MULTIPROC_DIR" (include "dpd.env.metricsFolder" .)) -}}

@@ -1,9 +1,9 @@
 {{/* LMCache: whether it runs, and the file it reads. */}}
 
-{{/* "true" when the engine runs with LMCache: always under pdSpec, else when the manifest asks for a cache. */}}
+{{/* "true" when the engine runs with LMCache: under pdSpec unless vLLM transfers by itself, else when the manifest asks for a cache. */}}
 {{- define "dpd.lmcache.enabled" -}}
 {{- if .Values.pdSpec -}}
-true
+{{ include "dpd.transfer.lmcache" . }}
 {{- else if kindIs "map" .Values.kvCacheSpec -}}
 {{- $own := include "dpd.args.has" (dict "args" (.Values.worker.args | default list) "key" "kv-transfer-config") -}}
 {{- if and (not $own) (or (include "dpd.lmcache.l1" .) .Values.kvCacheSpec.enableL2Cache) }}true{{ end -}}

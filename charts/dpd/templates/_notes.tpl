@@ -26,8 +26,9 @@ ledger of fields; a path into a list is looked at as far as the list.
 {{- if not (has (include "dpd.args.value" (dict "args" $args "key" "data-parallel-size")) (list "" "1")) }}
   --data-parallel-size: copies of one engine in a pod share its transfer ports, and only the first gets them; raise replicas
 {{- end -}}
-{{- if not .Values.transfer.pagesPerDecoder }}
-  transfer.pagesPerDecoder: absent, so the router cannot tell when a decoder's buffer is full, and a full one wedges prefillers; set it to floor(PD_BUFFER_SIZE / (layers x 2 x 256 x kv_heads / {{ $ranks }} x head_dim x bytes of a value)) with your model's numbers: Llama 3.3 70B at tensor-parallel size 8 and 8 GiB has floor(8589934592 / (80 x 2 x 256 x 8 / 8 x 128 x 2)) = 819
+{{- if and (eq (include "dpd.transfer.lmcache" .) "true") (not .Values.transfer.pagesPerDecoder) }}
+{{- $known := include "dpd.autoscaling.buffer" . }}
+  transfer.pagesPerDecoder: absent, {{ ternary "so a router sends each decoder one long prompt at a time until that has shown in its metrics what a page takes" "and PD_BUFFER_SIZE is no plain number, so routers cannot tell when a decoder's buffer is full, and a full one wedges prefillers" (ne $known "") }}; set it to floor(PD_BUFFER_SIZE / (layers x 2 x 256 x kv_heads / {{ $ranks }} x head_dim x bytes of a value)) with your model's numbers: Llama 3.3 70B at tensor-parallel size 8 and 8 GiB has floor(8589934592 / (80 x 2 x 256 x 8 / 8 x 128 x 2)) = 819
 {{- end -}}
 {{- end -}}
 {{- end }}

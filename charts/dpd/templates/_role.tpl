@@ -11,12 +11,13 @@ prefill:
     kv_connector: LMCacheConnectorV1
     kv_role: kv_producer
     kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: producer1}
+  nixl: {kv_connector: NixlConnector, kv_role: kv_producer}
 decode:
   section: decodingSpec
   pdRole: receiver
   maxNumSeqs: "32"
-  # A chunk that the engine's own prefix cache already holds is never read from the transfer buffer, and stays there for good.
-  implied: [--no-enable-prefix-caching]
+  # A chunk that the engine's own prefix cache already holds is never read from LMCache's buffer, and stays there for good.
+  withLMCache: [--no-enable-prefix-caching]
   # Mode B: the decoder gets the client's own prompt, so no token of it is skipped; a failed load is computed again,
   # for an engine told to fail never recovers.
   kvTransfer:
@@ -24,6 +25,7 @@ decode:
     kv_role: kv_consumer
     kv_load_failure_policy: recompute
     kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: consumer1, skip_last_n_tokens: 0}
+  nixl: {kv_connector: NixlConnector, kv_role: kv_consumer, kv_load_failure_policy: recompute}
 worker:
   kvTransfer:
     kv_connector: LMCacheConnectorV1
@@ -48,7 +50,7 @@ worker:
   "role" .role
   "name" (include "dpd.workload.name" .)
   "path" (ternary (printf "pdSpec.%s" (get $row "section")) "worker" (hasKey $row "section"))
-  "pdRole" (get $row "pdRole")
+  "pdRole" (ternary "" (get $row "pdRole") (eq (include "dpd.transfer.nixl" .root) "true"))
   "replicas" (ternary 1 $spec.replicas (kindIs "invalid" $spec.replicas))
   "nodeSelector" (ternary $spec.nodeSelector nil (hasKey $row "section"))
   "args" $args
@@ -70,10 +72,9 @@ worker:
 {{- end -}}
 {{- $source := include "dpd.model.args" (dict "root" .root "args" $args) | fromJsonArray -}}
 {{- $args = include "dpd.args.merge" (dict "base" $args "over" $source) | fromJsonArray -}}
-{{- $implied := .row.implied | default list -}}
-{{- if eq (include "dpd.lmcache.enabled" .root) "true" -}}
-  {{- $implied = concat $implied (list "--kv-transfer-config" (toJson .row.kvTransfer)) -}}
-{{- end -}}
+{{- $implied := ternary list (.row.withLMCache | default list) (eq (include "dpd.transfer.nixl" .root) "true") -}}
+{{- $engine := include "dpd.transfer.engine" . -}}
+{{- if ne $engine "null" }}{{ $implied = concat $implied (list "--kv-transfer-config" $engine) }}{{ end -}}
 {{ include "dpd.args.merge" (dict "base" $args "over" $implied) }}
 {{- end }}
 

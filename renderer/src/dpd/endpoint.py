@@ -17,6 +17,7 @@ from dpd.sizing import quantity
 
 GPU = "nvidia.com/gpu"
 TRANSFER_ANNOTATION = "inference.sagemaker.aws.amazon.com/dpd-transfer"
+CONNECTOR_ANNOTATION = "inference.sagemaker.aws.amazon.com/dpd-connector"
 DEFAULT_NAMESPACE = "default"
 
 Tree = Mapping[str, Any]
@@ -93,6 +94,11 @@ class Endpoint:
     def is_disaggregated(self) -> bool:
         """Whether pdSpec is set."""
         return "pdSpec" in self.spec
+
+    @property
+    def transfers_by_lmcache(self) -> bool:
+        """Whether LMCache moves KV between the roles, and not vLLM's own connector."""
+        return self.is_disaggregated and self.annotations.get(CONNECTOR_ANNOTATION) != "nixl"
 
     @property
     def has_router(self) -> bool:

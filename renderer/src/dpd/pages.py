@@ -59,7 +59,9 @@ def decoder_of(endpoint: Endpoint) -> Role | None:
 
 
 def buffer_bytes(endpoint: Endpoint) -> int | None:
-    """Return the size of the transfer buffer in force, in bytes; None when the manifest does not tell."""
+    """Return the size of the transfer buffer in force, in bytes; None when the manifest does not tell, or has none."""
+    if endpoint.is_disaggregated and not endpoint.transfers_by_lmcache:
+        return None
     for name in BUFFER_SIZES:
         value = endpoint.env_value(name)
         if value is not None and _DIGITS.match(value):

@@ -46,8 +46,9 @@ stays as it is.
 { {{- join "," $matchers -}} }
 {{- end }}
 
-{{/* Bytes of a decoder's transfer buffer per rank, as the environment has them; nothing when they come from elsewhere. */}}
+{{/* Bytes of a decoder's transfer buffer per rank, as the environment has them; nothing when they come from elsewhere, or there is no such buffer. */}}
 {{- define "dpd.autoscaling.buffer" -}}
+{{- if ne (include "dpd.transfer.nixl" .) "true" -}}
 {{- $bytes := "8589934592" -}}
 {{- $known := dict -}}
 {{- range .Values.worker.environmentVariables -}}
@@ -59,4 +60,5 @@ stays as it is.
   {{- if and (hasKey $known .) (ne (get $known .) "$(PD_BUFFER_SIZE)") }}{{ $bytes = get $known . }}{{ end -}}
 {{- end -}}
 {{ if regexMatch "^[1-9][0-9]*$" $bytes }}{{ $bytes }}{{ end }}
+{{- end -}}
 {{- end }}

@@ -1,7 +1,4 @@
-{{/*
-What may scale: one row per workload. `path` is where its autoScalingSpec is written. Under pdSpec the router is not among
-them, for a prefiller tells only one router that a transfer is complete.
-*/}}
+{{/* What may scale: one row per workload, with where its autoScalingSpec is written. */}}
 
 {{- define "dpd.autoscaling.places" -}}
 {{- if .Values.pdSpec -}}
@@ -9,9 +6,9 @@ prefill: pdSpec.autoScalingSpec.prefillAutoScaling
 decode: pdSpec.autoScalingSpec.decodingAutoScaling
 {{- else -}}
 worker: autoScalingSpec
+{{- end }}
 {{- if eq (include "dpd.router.enabled" .) "true" }}
 router: intelligentRoutingSpec.autoScalingSpec
-{{- end }}
 {{- end }}
 {{- end }}
 

@@ -41,7 +41,7 @@ podSelector:
 {{- define "dpd.network.router" -}}
 - ports:
     - {port: 8080, protocol: TCP}
-{{- if .root.Values.pdSpec }}
+{{- if eq (include "dpd.transfer.lmcache" .root) "true" }}
 - ports:
     - {port: {{ int .root.Values.transfer.notifyPort }}, protocol: TCP}
   from:

@@ -41,7 +41,7 @@
 {{- if .Values.pdSpec -}}
   {{- $roles = list "prefill" "decode" -}}
   {{- $_ := set $routing "threshold" (include "dpd.router.threshold" . | int) -}}
-  {{- $_ := set $file "transfer" (include "dpd.router.transfer" . | fromYaml) -}}
+  {{- $_ := set $file "transfer" (include "dpd.transfer.section" . | fromYaml) -}}
 {{- end -}}
 {{- $pools := dict -}}
 {{- range $roles -}}
@@ -50,15 +50,4 @@
 {{- $_ := set $file "pools" $pools -}}
 {{- $_ := set $file "timeouts" (merge (include "dpd.router.surface.timeouts" . | fromYaml) $file.timeouts) -}}
 {{ merge $file (include "dpd.router.surface" . | fromYaml) | toYaml }}
-{{- end }}
-
-{{- define "dpd.router.transfer" -}}
-{{- $ranks := (include "dpd.role" (dict "root" . "role" "decode") | fromJson).ranks -}}
-{{- $transfer := dict
-  "connector" .Values.transfer.connector
-  "initPorts" (include "dpd.lmcache.ports" (dict "first" .Values.transfer.initPort "count" $ranks) | fromJsonArray)
-  "allocPorts" (include "dpd.lmcache.ports" (dict "first" .Values.transfer.allocPort "count" $ranks) | fromJsonArray)
-  "notify" (dict "host" "0.0.0.0" "port" (int .Values.transfer.notifyPort)) -}}
-{{- with .Values.transfer.pagesPerDecoder }}{{ $_ := set $transfer "pagesPerDecoder" (int .) }}{{ end -}}
-{{ toYaml $transfer }}
 {{- end }}

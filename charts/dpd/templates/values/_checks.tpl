@@ -22,7 +22,7 @@ at once. Those of the worker and of the roles lie in files of their own.
   {{- $lines = concat $lines (splitList "\n" (include (printf "dpd.check.%s" .) $)) -}}
 {{- end -}}
 {{- if .Values.pdSpec -}}
-  {{- range list "roles" "transfer" "ports" -}}
+  {{- range list "roles" "transfer" "ports" "connector" -}}
     {{- $lines = concat $lines (splitList "\n" (include (printf "dpd.check.%s" .) $)) -}}
   {{- end -}}
 {{- end -}}
@@ -66,9 +66,6 @@ invocationEndpoint: {{ $path | toJson }} is no path of a URL; use letters, digit
 {{- $strategy := include "dpd.router.strategy" . -}}
 {{- if not (has $strategy (list "prefixaware" "roundrobin")) }}
 intelligentRoutingSpec.routingStrategy: {{ $strategy }} is not something this chart's router can do yet; use prefixaware or roundrobin
-{{- end -}}
-{{- if and .Values.pdSpec (gt (int .Values.router.replicas) 1) }}
-router.replicas: {{ int .Values.router.replicas }}, and a prefiller tells only one router that a transfer is complete; set it to 1
 {{- end -}}
 {{- end }}
 

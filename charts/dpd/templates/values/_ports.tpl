@@ -1,6 +1,7 @@
-{{/* Ports of the transfer: no two listeners of a pod on one port, and no port beyond the last. Only under pdSpec. */}}
+{{/* Ports of the transfer: no two listeners of a pod on one port, and no port beyond the last. Only under pdSpec, of LMCache's. */}}
 
 {{- define "dpd.check.ports" -}}
+{{- if eq (include "dpd.transfer.lmcache" .) "true" -}}
 {{- $ranks := int (include "dpd.role" (dict "root" . "role" "decode") | fromJson).ranks -}}
 {{- $engine := dict (int .Values.worker.modelInvocationPort.containerPort | toString) "the engine" -}}
 {{- $collector := dict "9464" "the collector" "13133" "the collector's health check" -}}
@@ -19,5 +20,6 @@ transfer.{{ $key }}: {{ $first }} is the first of {{ $ranks }} ports, one per ra
 {{- end -}}
 {{- with get (merge (dict "8080" "requests" "9090" "the router's metrics" "4317" "OTLP over gRPC" "4318" "OTLP over HTTP") $collector) (int .Values.transfer.notifyPort | toString) }}
 transfer.notifyPort: {{ int $.Values.transfer.notifyPort }} is taken in the router's pod by {{ . }}; use another port
+{{- end -}}
 {{- end -}}
 {{- end }}

@@ -5,7 +5,7 @@ away, and Helm does so before the schema is asked.
 
 {{- define "dpd.present" -}}
 clusterDomain: []
-transfer: [connector, fabric, bufferDevice, initPort, allocPort, notifyPort]
+transfer: [connector, fabric, bufferDevice, initPort, allocPort, notifyPort, sideChannelPort]
 cache: [l1GiBPerRank]
 prefetch: [medium, parallel, s3]
 prefetch.s3: [access]

@@ -32,11 +32,11 @@
 {{- define "dpd.check.transfer" -}}
 {{- $prefill := include "dpd.role" (dict "root" . "role" "prefill") | fromJson -}}
 {{- $decode := include "dpd.role" (dict "root" . "role" "decode") | fromJson -}}
-{{- if ne (int $prefill.ranks) (int $decode.ranks) }}
-pdSpec.decodingSpec.args: --tensor-parallel-size is {{ int $decode.ranks }} and {{ int $prefill.ranks }} on the prefiller, and each rank sends to its like; make them the same
+{{- if and (eq (include "dpd.transfer.lmcache" .) "true") (ne (int $prefill.ranks) (int $decode.ranks)) }}
+pdSpec.decodingSpec.args: --tensor-parallel-size is {{ int $decode.ranks }} and {{ int $prefill.ranks }} on the prefiller, and each of LMCache's ranks sends to its like; make them the same, or set transfer.connector to nixl
 {{- end -}}
 {{- $distance := sub (int .Values.transfer.allocPort) (int .Values.transfer.initPort) -}}
-{{- if lt (int (max $distance (sub 0 $distance))) (int $decode.ranks) }}
+{{- if and (eq (include "dpd.transfer.lmcache" .) "true") (lt (int (max $distance (sub 0 $distance))) (int $decode.ranks)) }}
 transfer.allocPort: {{ int .Values.transfer.allocPort }} is less than {{ int $decode.ranks }} ports, one per rank, from transfer.initPort {{ int .Values.transfer.initPort }}; move one of them
 {{- end -}}
 {{- $instance := .Values.instance | default dict -}}

@@ -1,6 +1,6 @@
-"""pdSpec and the transfer annotation → the fabric that carries KV from prefillers to decoders."""
+"""pdSpec and its annotations → what carries KV from prefillers to decoders: the connector, and the fabric under it."""
 
-from dpd.endpoint import TRANSFER_ANNOTATION, Endpoint
+from dpd.endpoint import CONNECTOR_ANNOTATION, TRANSFER_ANNOTATION, Endpoint
 from dpd.pages import pages_of
 from dpd.yamlout import Entry
 
@@ -21,15 +21,21 @@ def entries(endpoint: Endpoint) -> tuple[Entry, ...]:
     if not endpoint.is_disaggregated:
         return ()
     chosen, reason = fabric(endpoint)
-    held = [Entry("fabric", chosen, reason)]
+    held = [*_connector(endpoint), Entry("fabric", chosen, reason)]
     if not any(role.has_gpus for role in endpoint.roles):
         held.append(Entry("bufferDevice", "cpu", "From the roles' resources: neither asks for a GPU."))
     held.extend(_pages(endpoint))
     return (Entry("transfer", tuple(held)),)
 
 
+def _connector(endpoint: Endpoint) -> tuple[Entry, ...]:
+    """The connector, when the manifest names one."""
+    asked = endpoint.annotations.get(CONNECTOR_ANNOTATION)
+    return (Entry("connector", asked, f"From annotation {CONNECTOR_ANNOTATION}: {asked}."),) if asked else ()
+
+
 def _pages(endpoint: Endpoint) -> tuple[Entry, ...]:
-    """The room in a decoder's buffer, when the model is one whose KV is known."""
+    """The room in a decoder's buffer, when it has one and the model is one whose KV is known."""
     pages = pages_of(endpoint)
     if pages is None or not pages.count:
         return ()

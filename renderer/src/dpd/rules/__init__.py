@@ -43,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     placement.some_type_is_named,
     fabric.annotation_is_spelt_right,
     fabric.annotation_is_known,
+    fabric.connector_keeps_the_cache,
     fabric.types_have_gpu_direct,
     fabric.efa_stays_in_one_zone,
     gpus.roles_have_gpus,

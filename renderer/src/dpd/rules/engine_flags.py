@@ -9,8 +9,9 @@ from dpd.problems import FieldPath, Problem, shown, warning
 _UTILIZATION = "--gpu-memory-utilization"
 _KV_TRANSFER = "--kv-transfer-config"
 _COUNTS = ("--tensor-parallel-size", "--pipeline-parallel-size")
+_TENSOR = "--tensor-parallel-size"
 _SAME = {
-    "--tensor-parallel-size": "each rank sends to its like",
+    _TENSOR: "each rank sends to its like",
     "--model": "KV is found by the model's name",
     "--kv-cache-dtype": "KV is taken over as it is",
 }
@@ -56,6 +57,8 @@ def roles_agree(endpoint: Endpoint) -> Iterator[Problem]:
         return
     prefill, decode = endpoint.roles
     for name, reason in _SAME.items():
+        if name == _TENSOR and not endpoint.transfers_by_lmcache:
+            continue
         sent, received = (_value(role, name) or _DEFAULTS.get(name) for role in (prefill, decode))
         if sent != received:
             yield _differs(decode, prefill, name, reason)
@@ -63,7 +66,7 @@ def roles_agree(endpoint: Endpoint) -> Iterator[Problem]:
 
 def model_has_no_at_sign(endpoint: Endpoint) -> Iterator[Problem]:
     """LMCache separates the parts of its keys by @."""
-    for role in endpoint.roles if endpoint.is_disaggregated else ():
+    for role in endpoint.roles if endpoint.transfers_by_lmcache else ():
         flag = role.flag("--model")
         if flag and flag.value and "@" in flag.value:
             fact = f"--model {shown(flag.value)} contains @, which LMCache cannot transfer"
@@ -72,7 +75,7 @@ def model_has_no_at_sign(endpoint: Endpoint) -> Iterator[Problem]:
 
 def decoders_have_no_prefix_cache(endpoint: Endpoint) -> Iterator[Problem]:
     """On a decoder the engine's prefix cache would leave transferred pages unread, so the chart turns it off."""
-    for role in endpoint.roles:
+    for role in endpoint.roles if endpoint.transfers_by_lmcache else ():
         on, off = "--enable-prefix-caching", "--no-enable-prefix-caching"
         flag = role.flag(on, off)
         if role.name == "decode" and flag and _spelt(role, flag.path) == on and flag.value not in ("False", "false"):

@@ -1,14 +1,16 @@
-"""How KV gets from prefillers to decoders: EFA with GPU-Direct RDMA, unless TCP is asked for."""
+"""How KV gets from prefillers to decoders: EFA with GPU-Direct RDMA, unless TCP is asked for, and the connector."""
 
 from collections.abc import Iterator
 
-from dpd.endpoint import TRANSFER_ANNOTATION, Endpoint
+from dpd.endpoint import CONNECTOR_ANNOTATION, TRANSFER_ANNOTATION, Endpoint
 from dpd.hints import listed, nearest
 from dpd.instances import GPU_DIRECT_TYPES, facts_of
 from dpd.problems import FieldPath, Problem, shown, warning
 
-_ANNOTATION: FieldPath = ("metadata", "annotations", TRANSFER_ANNOTATION)
-_FABRICS = ("efa", "tcp")
+_KNOWN = {
+    TRANSFER_ANNOTATION: (("efa", "tcp"), "is no way to transfer KV"),
+    CONNECTOR_ANNOTATION: (("lmcache", "nixl"), "is no connector that transfers KV"),
+}
 _TOPOLOGY: FieldPath = ("spec", "pdSpec", "topologySpec")
 
 
@@ -16,22 +18,32 @@ def annotation_is_spelt_right(endpoint: Endpoint) -> Iterator[Problem]:
     """Any annotation is legal, so a misspelt one would be passed over without a word."""
     prefix = TRANSFER_ANNOTATION.partition("/")[0]
     for key in endpoint.annotations:
-        if key != TRANSFER_ANNOTATION and key.startswith(prefix) and nearest(key, [TRANSFER_ANNOTATION]):
-            remedy = f"did you mean {TRANSFER_ANNOTATION}?"
-            yield warning(("metadata", "annotations", key), "not an annotation that dpd reads", remedy)
+        near = nearest(key, list(_KNOWN)) if key not in _KNOWN and key.startswith(prefix) else None
+        if near:
+            yield warning(("metadata", "annotations", key), "not an annotation that dpd reads", f"did you mean {near}?")
 
 
 def annotation_is_known(endpoint: Endpoint) -> Iterator[Problem]:
-    """The annotation says efa or tcp, and says it where it matters."""
-    asked = endpoint.annotations.get(TRANSFER_ANNOTATION)
-    if asked is None:
+    """An annotation says what there is, and says it where it matters."""
+    for key, (choices, fact) in _KNOWN.items():
+        asked = endpoint.annotations.get(key)
+        path: FieldPath = ("metadata", "annotations", key)
+        if asked is not None and asked not in choices:
+            near = nearest(asked, choices)
+            remedy = f"did you mean {near}?" if near else f"write {listed(choices)}"
+            yield Problem(path, f"{shown(asked)} {fact}", remedy)
+        elif asked is not None and not endpoint.is_disaggregated:
+            yield warning(path, "has no effect without pdSpec", "remove it, or add pdSpec")
+
+
+def connector_keeps_the_cache(endpoint: Endpoint) -> Iterator[Problem]:
+    """Only LMCache has the caches of kvCacheSpec, and vLLM's own connector runs without it."""
+    cache = endpoint.spec.get("kvCacheSpec")
+    if not endpoint.is_disaggregated or endpoint.transfers_by_lmcache or cache is None:
         return
-    if asked not in _FABRICS:
-        near = nearest(asked, _FABRICS)
-        remedy = f"did you mean {near}?" if near else f"write {listed(_FABRICS)}"
-        yield Problem(_ANNOTATION, f"{shown(asked)} is no way to transfer KV", remedy)
-    elif not endpoint.is_disaggregated:
-        yield warning(_ANNOTATION, "has no effect without pdSpec", "remove it, or add pdSpec")
+    if cache.get("enableL1Cache") is not False or cache.get("enableL2Cache"):
+        fact = f"asks for LMCache's cache, and annotation {CONNECTOR_ANNOTATION} is nixl, which runs without LMCache"
+        yield Problem(("spec", "kvCacheSpec"), fact, "remove one of them")
 
 
 def types_have_gpu_direct(endpoint: Endpoint) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ _UTILIZATION = "--gpu-memory-utilization"
 
 def hashes_agree(endpoint: Endpoint) -> Iterator[Problem]:
     """Both roles must hash a prompt alike: one seed, and the built-in hash."""
-    if not endpoint.is_disaggregated:
+    if not endpoint.transfers_by_lmcache:
         return
     seed = endpoint.env_value("PYTHONHASHSEED")
     if not _names(endpoint, "PYTHONHASHSEED"):

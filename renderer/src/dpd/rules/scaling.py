@@ -53,9 +53,9 @@ class Scaling:
 
 
 def scalings(endpoint: Endpoint) -> Iterator[Scaling]:
-    """Yield every autoScalingSpec in force: the roles' under pdSpec, else the workers' and the router's."""
-    places = _ROLES if endpoint.is_disaggregated else (_WORKERS, _ROUTER)
-    for place in places:
+    """Yield every autoScalingSpec in force: the roles' under pdSpec, else the workers', and the router's."""
+    places = _ROLES if endpoint.is_disaggregated else (_WORKERS,)
+    for place in (*places, _ROUTER):
         held = _held(endpoint, place)
         if held is not None and (place != _ROUTER or endpoint.has_router):
             path = (*_SPEC, *place)
@@ -86,16 +86,11 @@ def windows_fit(endpoint: Endpoint) -> Iterator[Problem]:
 
 
 def somebody_scales(endpoint: Endpoint) -> Iterator[Problem]:
-    """Under pdSpec the roles scale; a router scales where there may be several."""
+    """Under pdSpec the roles scale; a router scales where there is one."""
     if endpoint.is_disaggregated and _held(endpoint, _WORKERS) is not None:
         remedy = "set pdSpec.autoScalingSpec.prefillAutoScaling and decodingAutoScaling, and remove it"
         yield warning((*_SPEC, *_WORKERS), "not used under pdSpec", remedy)
-    if _held(endpoint, _ROUTER) is None:
-        return
-    if endpoint.is_disaggregated:
-        fact = "not used under pdSpec: a prefiller tells only one router that a transfer is complete"
-        yield warning((*_SPEC, *_ROUTER), fact, "remove it")
-    elif not endpoint.has_router:
+    if _held(endpoint, _ROUTER) is not None and not endpoint.has_router:
         fact = "not used: without intelligent routing there is no router"
         yield warning((*_SPEC, *_ROUTER), fact, "set intelligentRoutingSpec.enabled to true, or remove it")
 

@@ -19,6 +19,7 @@ from dpd_local.podspec import LOOPBACK
 Ports = Callable[[int], list[int]]
 LMCACHE_FILE = "lmcache.yaml"
 ROUTER_FILE = "config.yaml"
+SIDE_PORT = "VLLM_NIXL_SIDE_CHANNEL_PORT"
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def _engine(site: _Site, role: str, deployment: Object, name: str) -> _Engine:
             receiver = Receiver(site.ports(len(init)), site.ports(len(alloc)))
             files[path] = yaml.safe_dump(_local_lmcache(settings, receiver, site.notify), sort_keys=False)
     moved = {variable: images.local(mounted.local(value)) for variable, value in variables.items()}
+    if SIDE_PORT in moved:
+        moved[SIDE_PORT] = str(site.ports(1)[0])  # each engine of one host needs its own
     process = Process(
         name=name,
         role=role,
@@ -174,7 +177,7 @@ def _local_router(
     moved["pools"] = {
         role: [_upstream(each, alone=len(pools[role]) == 1) for each in pools[role]] for role in settings["pools"]
     }
-    if "transfer" in settings:
+    if "notify" in settings.get("transfer", {}):
         notice = {"host": LOOPBACK, "port": notify}
         receiver = pools["decode"][0].receiver
         transfer = {**settings["transfer"], "initPorts": receiver.init, "allocPorts": receiver.alloc}

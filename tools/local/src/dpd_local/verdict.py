@@ -7,6 +7,7 @@ from dpd_local.prompts import Question
 
 DECISION = re.compile(r"\[INFO\] Conditional routing: estimated_tokens=\d+, threshold=\d+, disaggregate=(?:True|False)")
 RETRIEVED = re.compile(r"^.*Retrieved (\d+) out of (\d+) required tokens.*$", re.MULTILINE)
+FETCHED = re.compile(r"^.*KV Transfer metrics: Num successful transfers=[1-9].*$", re.MULTILINE)
 ROLE = re.compile(r"'pd_role': '[a-z]+'")
 
 
@@ -26,8 +27,8 @@ class Evidence:
 
     @property
     def retrieved(self) -> str | None:
-        """The decoder's line about the transfer, of one rank."""
-        found = [match.group(0) for match in RETRIEVED.finditer(self.decoder_log)]
+        """The decoder's line about the transfer: LMCache's, of one rank, or the NixlConnector's."""
+        found = [match.group(0) for each in (FETCHED, RETRIEVED) for match in each.finditer(self.decoder_log)]
         return found[-1] if found else None
 
 
@@ -48,10 +49,11 @@ def faults(question: Question, evidence: Evidence, routed: bool) -> list[str]:
 
 def _transfer_faults(question: Question, evidence: Evidence) -> list[str]:
     counts = [(int(got), int(needed)) for got, needed in RETRIEVED.findall(evidence.decoder_log)]
+    fetched = FETCHED.search(evidence.decoder_log) is not None
     if not question.disaggregated:
-        moved = any(got for got, _ in counts)
+        moved = fetched or any(got for got, _ in counts)
         return [f"{question.title}: went direct, yet the decoder retrieved tokens"] if moved else []
-    if not counts:
+    if not counts and not fetched:
         return [f"{question.title}: the decoder logged no retrieval; the transfer did not happen"]
     short = [f"{got} out of {needed}" for got, needed in counts if got != needed or not got]
     if short:
