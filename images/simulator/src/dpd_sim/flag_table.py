@@ -22,7 +22,6 @@ TEXTS = (
     "--ssl-certfile",
     "--ssl-ca-certs",
     "--root-path",
-    "--runner",
     "--convert",
     "--task",
     "--prefix-caching-hash-algo",

@@ -35,6 +35,7 @@ class Flags:
     api_key: tuple[str, ...]
     enable_auto_tool_choice: bool
     tool_call_parser: str | None
+    runner: str
     enable_request_id_headers: bool
     max_logprobs: int
     num_gpu_blocks_override: int | None
@@ -82,6 +83,7 @@ _ONE: tuple[tuple[str, Callable[[str], Any], Any], ...] = (
     ("--dtype", str, "auto"),
     ("--kv-cache-dtype", str, "auto"),
     ("--tool-call-parser", str, None),
+    ("--runner", str, "auto"),
     ("--max-logprobs", int, 20),
     ("--num-gpu-blocks-override", int, None),
     ("--kv-transfer-config", json_object, None),

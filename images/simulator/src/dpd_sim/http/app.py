@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dpd_sim.build import Parts
 from dpd_sim.core import tokenizer
-from dpd_sim.http import ask, serve
+from dpd_sim.http import ask, dialects, pooling, serve
 from dpd_sim.http.admin import Admin
 from dpd_sim.http.ask import Ask, Limits
 from dpd_sim.http.errors import ApiError
@@ -25,6 +25,15 @@ from dpd_sim.settings import Settings
 
 VERSION = "0.19.0"
 Reader = Callable[[dict[str, Any], Limits], Ask]
+Pooling = Callable[[dict[str, Any], str], dict[str, Any]]
+_POOLING: tuple[tuple[str, Pooling], ...] = (
+    ("/v1/embeddings", pooling.embeddings),
+    ("/score", pooling.scores),
+    ("/v1/score", pooling.scores),
+    ("/rerank", pooling.ranks),
+    ("/v1/rerank", pooling.ranks),
+    ("/v2/rerank", pooling.ranks),
+)
 
 
 class Api:
@@ -58,6 +67,15 @@ class Api:
             ("/tokenize", ["POST"], self.tokenize),
             ("/detokenize", ["POST"], self.detokenize),
         ]
+        if self._settings.flags.runner == "pooling":
+            rows = [row for row in rows if row[2] not in (self.chat, self.completions, self.invocations)]
+            rows += [(path, ["POST"], self._pool(answer)) for path, answer in _POOLING]
+        else:
+            rows += [
+                ("/v1/responses", ["POST"], self.responses),
+                ("/v1/messages", ["POST"], self.messages),
+                ("/v1/messages/count_tokens", ["POST"], self.count_tokens),
+            ]
         if self._settings.knobs.admin:
             rows += self._admin.rows()
         return [Route(path, handler, methods=methods) for path, methods, handler in rows]
@@ -93,6 +111,28 @@ class Api:
             return await self._generate(request, "chatcmpl", ask.chat, body)
         return await self._generate(request, "cmpl", ask.completion, body)
 
+    async def responses(self, request: Request) -> Response:
+        """A chat in the words of OpenAI's responses."""
+        body = dialects.from_response(await read(request))
+        return await self._generate(request, "resp", ask.chat, body, dialects.Responses())
+
+    async def messages(self, request: Request) -> Response:
+        """A chat in the words of Anthropic's messages."""
+        body = dialects.from_message(await read(request))
+        return await self._generate(request, "chatcmpl", ask.chat, body, dialects.Messages())
+
+    async def count_tokens(self, request: Request) -> Response:
+        """How long a message's prompt is."""
+        body = dialects.from_message({**await read(request), "max_tokens": 1})
+        return JSONResponse({"input_tokens": len(ask.chat(body, self._limits).prompts[0])})
+
+    def _pool(self, answer: Pooling) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            body = await read(request)
+            return JSONResponse(answer(body, ask.model_of(body.get("model"), self._limits)))
+
+        return handle
+
     async def tokenize(self, request: Request) -> Response:
         """Token ids of a prompt or of messages."""
         body = await read(request)
@@ -114,10 +154,12 @@ class Api:
             raise ApiError("tokens: a list of token ids is required", param="tokens")
         return JSONResponse({"prompt": tokenizer.decode(tokens)})
 
-    async def _generate(self, request: Request, prefix: str, reader: Reader, body: dict[str, Any]) -> Response:
+    async def _generate(
+        self, request: Request, prefix: str, reader: Reader, body: dict[str, Any], words: dialects.Words | None = None
+    ) -> Response:
         answer_id = f"{prefix}-{request.headers.get('x-request-id') or uuid.uuid4().hex}"
         await self._admin.disturb()
-        response = await serve.generate(request, self._parts.engine, reader(body, self._limits), answer_id)
+        response = await serve.generate(request, self._parts.engine, reader(body, self._limits), answer_id, words)
         if self._settings.flags.enable_request_id_headers:
             response.headers["x-request-id"] = request.headers.get("x-request-id") or answer_id
         return response

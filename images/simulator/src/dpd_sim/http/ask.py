@@ -124,7 +124,7 @@ def _ask(
     logprobs: int | None,
     call: tools.Call | None,
 ) -> Ask:
-    model = _model(body.get("model"), limits)
+    model = model_of(body.get("model"), limits)
     if (logprobs or 0) > limits.max_logprobs:
         raise ApiError(
             f"Requested sample logprobs of {logprobs}, which is greater than max allowed: {limits.max_logprobs}"
@@ -151,7 +151,8 @@ def _ask(
     )
 
 
-def _model(name: Any, limits: Limits) -> str:
+def model_of(name: Any, limits: Limits) -> str:
+    """The served model that a request names, the first when it names none. Raises ApiError."""
     if name in (None, ""):
         return limits.names[0]
     if name not in limits.names:

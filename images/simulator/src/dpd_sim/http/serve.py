@@ -15,18 +15,20 @@ from dpd_sim.engine import Engine, EngineDeadError, Step, Stream
 from dpd_sim.http import answer
 from dpd_sim.http.answer import Choice, Head
 from dpd_sim.http.ask import Ask
+from dpd_sim.http.dialects import Words, named
 from dpd_sim.http.errors import ApiError
 
 DONE = b"data: [DONE]\n\n"
 Submitted = list[tuple[Choice, Stream]]
 
 
-async def generate(request: Request, engine: Engine, ask: Ask, answer_id: str) -> Response:
-    """Answer a checked request, whole or as a stream of events."""
+async def generate(request: Request, engine: Engine, ask: Ask, answer_id: str, words: Words | None = None) -> Response:
+    """Answer a checked request, whole or as a stream of events; `words` are other than a completion's."""
     head = Head(answer_id, int(time.time()), ask)
     submitted = submit(engine, ask, answer_id)
     if ask.stream:
-        return StreamingResponse(_events(engine, head, submitted), media_type="text/event-stream")
+        events = _events(engine, head, submitted) if words is None else _told(engine, head, submitted, words)
+        return StreamingResponse(events, media_type="text/event-stream")
     work = asyncio.ensure_future(_collect(submitted))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
@@ -34,7 +36,7 @@ async def generate(request: Request, engine: Engine, ask: Ask, answer_id: str) -
         if not work.done():
             return Response(status_code=499)
         work.result()
-        return JSONResponse(answer.whole(head, [choice for choice, _ in submitted]))
+        return JSONResponse((words or answer).whole(head, [choice for choice, _ in submitted]))
     finally:
         for task in (work, gone):
             task.cancel()
@@ -101,6 +103,22 @@ async def _events(engine: Engine, head: Head, submitted: Submitted) -> AsyncIter
     finally:
         _abort(engine, submitted)
     yield DONE
+
+
+async def _told(engine: Engine, head: Head, submitted: Submitted, words: Words) -> AsyncIterator[bytes]:
+    choices = [choice for choice, _ in submitted]
+    try:
+        for event in words.opening(head, choices):
+            yield event
+        async for choice, step in _merged(submitted):
+            for event in words.step(head, choice, step, choice.take(step)):
+                yield event
+        for event in words.closing(head, choices):
+            yield event
+    except EngineDeadError as error:
+        yield named("error", **dead(error).body())
+    finally:
+        _abort(engine, submitted)
 
 
 async def _merged(submitted: Submitted) -> AsyncIterator[tuple[Choice, Step]]:
