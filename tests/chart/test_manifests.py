@@ -1,5 +1,6 @@
 """What holds for every manifest that the chart renders, whatever the values."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -117,11 +118,25 @@ def test_no_two_manifests_share_a_name(values: Path) -> None:
     assert len(keys) == len(set(keys))
 
 
+# Where a role's own KV cache is: a store behind it that a decoder must not open, a file that a decoder must not read.
+OF_A_CACHE = ("LMCACHE_CONFIG_FILE", "LMCACHE_REMOTE_URL")
+
+
 @SHAPES
-def test_both_roles_have_the_same_environment_word_for_word(values: Path) -> None:
-    environments = [pod_spec(each)["containers"][0]["env"] for each in workers(rendered(values))]
-    assert environments
-    assert all(each == environments[0] for each in environments)
+def test_both_roles_have_the_same_environment_word_for_word_but_for_where_a_cache_is(values: Path) -> None:
+    containers = [pod_spec(each)["containers"][0] for each in workers(rendered(values))]
+    shared = [[each for each in container["env"] if each["name"] not in OF_A_CACHE] for container in containers]
+    assert shared
+    assert all(each == shared[0] for each in shared)
+
+
+@SHAPES
+def test_a_decoder_opens_no_store_and_reads_no_file_but_the_charts(values: Path) -> None:
+    decoders = [each for each in workers(rendered(values)) if role_of(each) == "decode"]
+    for each in decoders:
+        env = {each["name"]: each.get("value") for each in pod_spec(each)["containers"][0]["env"]}
+        assert "LMCACHE_REMOTE_URL" not in env
+        assert env["LMCACHE_CONFIG_FILE"] == "/etc/lmcache/lmcache.yaml"
 
 
 @SHAPES
@@ -220,12 +235,8 @@ def test_the_router_reads_the_configuration_it_is_given(values: Path) -> None:
 
 
 def agree_on_the_transfer(documents: list[Manifest], config: Any) -> None:
-    files = {
-        role: yaml.safe_load(
-            named(documents, "ConfigMap", f"{role}-{config['endpoint']['name']}-lmcache")["data"]["lmcache.yaml"]
-        )
-        for role in ("prefill", "decode")
-    }
+    found = {role_of(each): each for each in workers(documents)}
+    files = {role: lmcache_of(documents, found[role]) for role in ("prefill", "decode")}
     assert files["decode"]["pd_peer_init_port"] == config["transfer"]["initPorts"]
     assert files["decode"]["pd_peer_alloc_port"] == config["transfer"]["allocPorts"]
     assert files["prefill"]["pd_proxy_port"] == config["transfer"]["notify"]["port"]
@@ -235,6 +246,16 @@ def agree_on_the_transfer(documents: list[Manifest], config: Any) -> None:
     assert files["prefill"]["pd_proxy_port"] in [port["port"] for port in notified["spec"]["ports"]]
     shared = ("chunk_size", "save_unfull_chunk", "pre_caching_hash_algorithm", "transfer_channel", "nixl_backends")
     assert {key: files["prefill"][key] for key in shared} == {key: files["decode"][key] for key in shared}
+
+
+def lmcache_of(documents: list[Manifest], deployment: Manifest) -> dict[str, Any]:
+    """What LMCache reads: the chart's file, if it reads that, and over it the connector's own settings."""
+    name = f"{deployment['metadata']['name']}-lmcache"
+    file = named(documents, "ConfigMap", name)["data"].get("lmcache.yaml", "{}")
+    args = pod_spec(deployment)["containers"][0]["args"]
+    extra = json.loads(args[args.index("--kv-transfer-config") + 1])["kv_connector_extra_config"]
+    over = {key.removeprefix("lmcache."): value for key, value in extra.items() if key.startswith("lmcache.")}
+    return {**yaml.safe_load(file), **over}
 
 
 def test_the_kubernetes_version_is_one_that_the_chart_supports() -> None:

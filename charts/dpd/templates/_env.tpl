@@ -1,6 +1,6 @@
 {{/*
-The worker's environment. It is the same, word for word, on every role: what differs between roles is in their arguments
-and their lmcache.yaml. $(NAME) is expanded by Kubernetes from what stands earlier in the list.
+The worker's environment. It is the same, word for word, on every role, but for where a KV cache is: what differs between
+roles is in their arguments and their lmcache.yaml. $(NAME) is expanded by Kubernetes from what stands earlier in the list.
 */}}
 
 {{/* Where the worker may write, and what nothing else needs to know about these folders. */}}
@@ -8,35 +8,37 @@ and their lmcache.yaml. $(NAME) is expanded by Kubernetes from what stands earli
 /run/engine-metrics
 {{- end }}
 
+{{/* JSON list of [name, value or valueFrom]. Takes {root, facts}. */}}
 {{- define "dpd.env.implied" -}}
+{{- $values := .root.Values -}}
 {{- $pairs := list (list "PYTHONHASHSEED" "0") -}}
-{{- if eq (include "dpd.transfer.lmcache" .) "true" }}{{ $pairs = append $pairs (list "PD_BUFFER_SIZE" "8589934592") }}{{ end -}}
-{{- if eq (include "dpd.lmcache.enabled" .) "true" }}{{ $pairs = append $pairs (list "LMCACHE_CONFIG_FILE" "/etc/lmcache/lmcache.yaml") }}{{ end -}}
-{{- $pairs = concat $pairs (include "dpd.transfer.env" . | fromJsonArray) -}}
+{{- if eq (include "dpd.transfer.lmcache" .root) "true" }}{{ $pairs = append $pairs (list "PD_BUFFER_SIZE" "8589934592") }}{{ end -}}
+{{- if .facts.lmcache }}{{ $pairs = append $pairs (list "LMCACHE_CONFIG_FILE" (include "dpd.cache.configPath" .)) }}{{ end -}}
+{{- $pairs = concat $pairs (include "dpd.transfer.env" .root | fromJsonArray) -}}
 {{- $pairs = append $pairs (list "LMCACHE_TRACK_USAGE" "false") -}}
 {{- $pairs = append $pairs (list "VLLM_HOST_IP" "$(POD_IP)") -}}
 {{- $pairs = append $pairs (list "PROMETHEUS_MULTIPROC_DIR" (include "dpd.env.metricsFolder" .)) -}}
 {{- $pairs = append $pairs (list "HOME" "/tmp") -}}
 {{- $pairs = append $pairs (list "USER" "dpd") -}}
-{{- if and .Values.pdSpec (eq .Values.transfer.fabric "efa") -}}
+{{- if and $values.pdSpec (eq $values.transfer.fabric "efa") -}}
   {{- $pairs = append $pairs (list "FI_PROVIDER" "efa") -}}
   {{- $pairs = append $pairs (list "FI_EFA_USE_DEVICE_RDMA" "1") -}}
 {{- end -}}
 {{ toJson $pairs }}
 {{- end }}
 
-{{/* Takes the root → YAML list of EnvVar. */}}
+{{/* Takes {root, facts} → YAML list of EnvVar. */}}
 {{- define "dpd.env" -}}
 - name: POD_IP
   valueFrom: {fieldRef: {fieldPath: status.podIP}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- $taken := dict }}
-{{- range .Values.worker.environmentVariables }}
+{{- range .root.Values.worker.environmentVariables }}
 {{- $_ := set $taken .name true }}
 - {{ toYaml . | nindent 2 | trim }}
 {{- end }}
-{{- $implied := concat (include "dpd.env.implied" . | fromJsonArray) (include "dpd.model.env" . | fromJsonArray) }}
+{{- $implied := concat (include "dpd.env.implied" . | fromJsonArray) (include "dpd.model.env" .root | fromJsonArray) (include "dpd.cache.env" . | fromJsonArray) }}
 {{- range $implied }}
 {{- if not (hasKey $taken (first .)) }}
 - name: {{ first . }}

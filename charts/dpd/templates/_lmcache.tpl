@@ -6,13 +6,8 @@
 {{ include "dpd.transfer.lmcache" . }}
 {{- else if kindIs "map" .Values.kvCacheSpec -}}
 {{- $own := include "dpd.args.has" (dict "args" (.Values.worker.args | default list) "key" "kv-transfer-config") -}}
-{{- if and (not $own) (or (include "dpd.lmcache.l1" .) .Values.kvCacheSpec.enableL2Cache) }}true{{ end -}}
+{{- if and (not $own) (or (include "dpd.cache.ownFile" .) (include "dpd.lmcache.l1" .) (include "dpd.cache.l2" .)) }}true{{ end -}}
 {{- end -}}
-{{- end }}
-
-{{/* "true" when the CPU cache is on: kvCacheSpec is given and does not turn it off. */}}
-{{- define "dpd.lmcache.l1" -}}
-{{- if kindIs "map" .Values.kvCacheSpec }}{{ if ne (get .Values.kvCacheSpec "enableL1Cache" | toString) "false" }}true{{ end }}{{ end -}}
 {{- end }}
 
 {{/* Takes {first, count} → JSON list of one port per tensor-parallel rank. */}}
@@ -23,32 +18,51 @@
 {{ toJson $ports }}
 {{- end }}
 
-{{/* lmcache.yaml of a role. Takes {root, facts}. Buffer size and addresses come from the environment: see _env.tpl. */}}
-{{- define "dpd.lmcache.file" -}}
+{{/*
+JSON of what the transfer stands on, and the hashing that both roles must share. Buffer size and addresses come from the
+environment: see _env.tpl. Takes {root, facts}.
+*/}}
+{{- define "dpd.lmcache.transfer" -}}
 {{- $values := .root.Values -}}
-{{- $l1 := eq (include "dpd.lmcache.l1" .root) "true" -}}
-{{- $file := dict "chunk_size" 256 "save_unfull_chunk" true "pre_caching_hash_algorithm" "builtin" -}}
-{{- if ne .facts.pdRole "receiver" -}}
-  {{- $_ := set $file "local_cpu" $l1 -}}
-  {{- if $l1 }}{{ $_ := set $file "max_local_cpu_size" $values.cache.l1GiBPerRank }}{{ end -}}
-{{- end -}}
+{{- $keys := dict "chunk_size" 256 "save_unfull_chunk" true "pre_caching_hash_algorithm" "builtin" -}}
 {{- if .facts.pdRole -}}
-  {{- $_ := merge $file (dict
+  {{- $_ := merge $keys (dict
     "enable_pd" true
     "pd_role" .facts.pdRole
     "pd_buffer_device" $values.transfer.bufferDevice
     "transfer_channel" "nixl"
     "nixl_backends" (list (ternary "LIBFABRIC" "UCX" (eq $values.transfer.fabric "efa")))) -}}
 {{- end -}}
-{{- if eq .facts.pdRole "sender" -}}
-  {{- $_ := merge $file (dict "pd_proxy_host" (include "dpd.router.host" .root) "pd_proxy_port" (int $values.transfer.notifyPort)) -}}
-{{- else if eq .facts.pdRole "receiver" -}}
-  {{- $_ := merge $file (dict
-    "local_cpu" false
+{{- if eq (.facts.pdRole | default "") "sender" -}}
+  {{- $_ := merge $keys (dict "pd_proxy_host" (include "dpd.router.host" .root) "pd_proxy_port" (int $values.transfer.notifyPort)) -}}
+{{- else if eq (.facts.pdRole | default "") "receiver" -}}
+  {{- $_ := merge $keys (dict
     "pd_peer_init_port" (include "dpd.lmcache.ports" (dict "first" $values.transfer.initPort "count" .facts.ranks) | fromJsonArray)
     "pd_peer_alloc_port" (include "dpd.lmcache.ports" (dict "first" $values.transfer.allocPort "count" .facts.ranks) | fromJsonArray)) -}}
 {{- end -}}
-{{ toYaml $file }}
+{{ toJson $keys }}
+{{- end }}
+
+{{/* lmcache.yaml of a role. Takes {root, facts}. */}}
+{{- define "dpd.lmcache.file" -}}
+{{ merge (include "dpd.lmcache.transfer" . | fromJson) (include "dpd.cache.keys" . | fromJson) | toYaml }}
+{{- end }}
+
+{{/* What a role's ConfigMap holds; nothing, and no ConfigMap, when all of it is the user's own. Takes {root, facts}. */}}
+{{- define "dpd.lmcache.data" -}}
+{{- if not (include "dpd.cache.readsOwnFile" .) }}
+lmcache.yaml: |
+  {{- include "dpd.lmcache.file" . | nindent 2 }}
+{{- end }}
+{{- if include "dpd.cache.plugin" . }}
+dpd_own_names.py: |
+  {{- .root.Files.Get "files/lmcache/dpd_own_names.py" | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The same, for a role that runs with LMCache at all; what is mounted at /etc/lmcache. Takes {root, facts}. */}}
+{{- define "dpd.cache.configured" -}}
+{{- if .facts.lmcache }}{{ include "dpd.lmcache.data" . | trim }}{{ end -}}
 {{- end }}
 
 {{- define "dpd.lmcache.configMap" -}}
@@ -59,7 +73,7 @@ metadata:
   namespace: {{ include "dpd.namespace" .root }}
   labels:
     {{- include "dpd.labels" (dict "root" .root "component" .facts.role) | nindent 4 }}
+  {{- include "dpd.cache.arithmetic" . | nindent 2 }}
 data:
-  lmcache.yaml: |
-    {{- include "dpd.lmcache.file" . | nindent 4 }}
+  {{- include "dpd.cache.configured" . | nindent 2 }}
 {{- end }}

@@ -36,8 +36,8 @@ spec:
 {{- define "dpd.pod.annotations" -}}
 kubectl.kubernetes.io/default-container: {{ .facts.name }}
 checksum/proxy: {{ include "dpd.proxy.checksum" . }}
-{{- if .facts.lmcache }}
-checksum/lmcache: {{ include "dpd.lmcache.file" . | sha256sum }}
+{{- with include "dpd.cache.configured" . }}
+checksum/lmcache: {{ . | sha256sum }}
 {{- end }}
 {{- if eq (include "dpd.metrics.enabled" .root) "true" }}
 checksum/collector: {{ include "dpd.collector.file" .root | sha256sum }}
@@ -95,14 +95,14 @@ ports:
   - name: {{ $worker.modelInvocationPort.name | default "http" }}
     containerPort: {{ int $worker.modelInvocationPort.containerPort }}
 env:
-  {{- include "dpd.env" .root | nindent 2 }}
+  {{- include "dpd.env" . | nindent 2 }}
 resources:
   {{- include "dpd.resources" . | nindent 2 }}
 {{- include "dpd.probes" . }}
 lifecycle:
   {{- include "dpd.lifecycle" .root | nindent 2 }}
 securityContext:
-  {{- include "dpd.security" (dict "own" .root.Values.podSecurity.worker "add" (ternary (list "IPC_LOCK") list .facts.efa)) | nindent 2 }}
+  {{- include "dpd.security" (dict "own" (include "dpd.cache.security" . | fromJson) "add" (ternary (list "IPC_LOCK") list .facts.efa)) | nindent 2 }}
 volumeMounts:
   {{- include "dpd.volumes.worker" . | nindent 2 }}
 {{- end }}

@@ -38,7 +38,7 @@ it works: a change of those, of a sidecar or of the router leaves the revision a
 
 {{/* Keys of lmcache.yaml that differ between the roles, or are about one of them. */}}
 {{- define "dpd.revision.lmcache" -}}
-{{- omit (include "dpd.lmcache.file" . | fromYaml) "local_cpu" "max_local_cpu_size" "pd_role" "pd_buffer_device" "pd_proxy_host" "pd_proxy_port" "pd_peer_init_port" "pd_peer_alloc_port" | toJson -}}
+{{- omit (include "dpd.lmcache.transfer" . | fromJson) "pd_role" "pd_buffer_device" "pd_proxy_host" "pd_proxy_port" "pd_peer_init_port" "pd_peer_alloc_port" | toJson -}}
 {{- end }}
 
 {{/* Takes the root → JSON of all that counts. */}}
@@ -57,7 +57,7 @@ it works: a change of those, of a sidecar or of the router leaves the revision a
 {{- dict
   "image" .Values.worker.image
   "command" .Values.worker.command
-  "env" (include "dpd.env" .)
+  "env" (include "dpd.env" (dict "root" . "facts" (include "dpd.role" (dict "root" . "role" "decode") | fromJson)))
   "model" .Values.modelSourceConfig
   "connector" .Values.transfer.connector
   "roles" $roles

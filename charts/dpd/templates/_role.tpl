@@ -84,7 +84,7 @@ worker:
 {{ include "dpd.deployment" $context }}
 ---
 {{ include "dpd.service" $context }}
-{{- if $context.facts.lmcache }}
+{{- if include "dpd.cache.configured" $context }}
 ---
 {{ include "dpd.lmcache.configMap" $context }}
 {{- end }}

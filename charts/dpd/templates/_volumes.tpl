@@ -6,6 +6,7 @@
 - tmp
 - engine-metrics
 - lmcache-config
+- tiered-cache
 - proxy-config
 - model-weights-copy
 - parallel-copy-configmap
@@ -25,10 +26,11 @@
   emptyDir: {}
 - name: engine-metrics
   emptyDir: {medium: Memory, sizeLimit: 256Mi}
-{{- if .facts.lmcache }}
+{{- if include "dpd.cache.configured" . }}
 - name: lmcache-config
   configMap: {name: {{ include "dpd.lmcache.config" (dict "root" .root "role" .facts.role) }}}
 {{- end }}
+{{- include "dpd.cache.volume" . }}
 - name: proxy-config
   configMap: {name: {{ include "dpd.proxy.config" .root }}}
 - name: proxy-tmp
@@ -53,9 +55,10 @@
 {{- if include "dpd.verify.ready" . }}
 {{ include "dpd.verify.mount" . }}
 {{- end }}
-{{- if .facts.lmcache }}
+{{- if include "dpd.cache.configured" . }}
 - name: lmcache-config
   mountPath: /etc/lmcache
   readOnly: true
 {{- end }}
+{{- include "dpd.cache.mount" . }}
 {{- end }}

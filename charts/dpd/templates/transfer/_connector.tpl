@@ -25,7 +25,7 @@ router. nixl: vLLM's own NixlConnector; decoders fetch from prefillers, and the 
   "kv_buffer_device" .root.Values.transfer.bufferDevice
   "kv_connector_extra_config" (dict "backends" (list (include "dpd.transfer.backend" .root)))) .row.nixl | toJson -}}
 {{- else if eq (include "dpd.lmcache.enabled" .root) "true" -}}
-{{- toJson .row.kvTransfer -}}
+{{- include "dpd.cache.kvTransfer" . -}}
 {{- else -}}
 null
 {{- end -}}

@@ -6,7 +6,8 @@ away, and Helm does so before the schema is asked.
 {{- define "dpd.present" -}}
 clusterDomain: []
 transfer: [connector, fabric, bufferDevice, initPort, allocPort, notifyPort, sideChannelPort]
-cache: [l1GiBPerRank]
+cache: [l2BufferGiBPerRank, tieredStorage]
+cache.tieredStorage: [port, sharedMemory, runAsUser]
 prefetch: [medium, parallel, s3]
 prefetch.s3: [access]
 shm: [sizeLimit]

@@ -17,7 +17,7 @@ worker.args: --port is {{ $given }} and worker.modelInvocationPort.containerPort
 
 {{/* Names that would overrule, on both roles at once, what each role's own lmcache.yaml says. */}}
 {{- define "dpd.check.environment.perRole" -}}
-LMCACHE_CONFIG_FILE LMCACHE_ENABLE_PD LMCACHE_PD_ROLE LMCACHE_PD_PEER_INIT_PORT LMCACHE_PD_PEER_ALLOC_PORT LMCACHE_PD_PROXY_HOST LMCACHE_PD_PROXY_PORT LMCACHE_LOCAL_CPU
+LMCACHE_CONFIG_FILE LMCACHE_ENABLE_PD LMCACHE_PD_ROLE LMCACHE_PD_PEER_INIT_PORT LMCACHE_PD_PEER_ALLOC_PORT LMCACHE_PD_PROXY_HOST LMCACHE_PD_PROXY_PORT LMCACHE_LOCAL_CPU LMCACHE_REMOTE_URL LMCACHE_STORE_LOCATION LMCACHE_STORAGE_PLUGINS LMCACHE_EXTRA_CONFIG
 {{- end }}
 
 {{- define "dpd.check.environment" -}}

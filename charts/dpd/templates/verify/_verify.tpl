@@ -20,10 +20,10 @@ transfer and say so only in its log, the pod fails instead. All take {root, fact
 {{ ternary (get $limits "vpc.amazonaws.com/efa" | default 0 | int) 0 .root.Values.verify.devices }}
 {{- end }}
 
-{{/* What both checks are told: the role that the pod was drawn as, and its ranks. */}}
+{{/* What both checks are told: the role that the pod was drawn as, unless it reads a file of the user's own, and its ranks. */}}
 {{- define "dpd.verify.role" -}}
 {{- $told := list "--ranks" (int .facts.ranks | toString) -}}
-{{- if and .facts.lmcache .facts.pdRole }}{{ $told = concat (list "--role" .facts.pdRole) $told }}{{ end -}}
+{{- if and .facts.lmcache .facts.pdRole (not (include "dpd.cache.readsOwnFile" .)) }}{{ $told = concat (list "--role" .facts.pdRole) $told }}{{ end -}}
 {{ toJson $told }}
 {{- end }}
 
@@ -45,6 +45,14 @@ timeoutSeconds: 20
 failureThreshold: 180
 {{- end }}
 
+{{/* The worker's; a file of the user's own may lie beside the model, which is not mounted here, so it is not asked for. */}}
+{{- define "dpd.verify.env" -}}
+{{- $own := include "dpd.cache.readsOwnFile" . -}}
+{{- $env := list -}}
+{{- range include "dpd.env" . | fromYamlArray }}{{ if not (and $own (eq .name "LMCACHE_CONFIG_FILE")) }}{{ $env = append $env . }}{{ end }}{{ end -}}
+{{ toYaml $env }}
+{{- end }}
+
 {{- define "dpd.verify.container" -}}
 {{- $efa := include "dpd.verify.efa" . | int -}}
 {{- $told := concat (include "dpd.verify.role" . | fromJsonArray) (list "--fabric" .root.Values.transfer.fabric) -}}
@@ -61,7 +69,7 @@ image: {{ .root.Values.worker.image | quote }}
 command:
   {{- concat (include "dpd.verify.program" . | fromJsonArray) (list "settings") $told | toYaml | nindent 2 }}
 env:
-  {{- include "dpd.env" .root | nindent 2 }}
+  {{- include "dpd.verify.env" . | nindent 2 }}
 {{- with $resources }}
 resources:
   {{- toYaml . | nindent 2 }}
@@ -72,7 +80,7 @@ securityContext:
   {{- include "dpd.security" (dict "own" .root.Values.podSecurity.worker) | nindent 2 }}
 volumeMounts:
   {{- include "dpd.verify.mount" . | nindent 2 }}
-  {{- if .facts.lmcache }}
+  {{- if include "dpd.cache.configured" . }}
   - {name: lmcache-config, mountPath: /etc/lmcache, readOnly: true}
   {{- end }}
 {{- end }}

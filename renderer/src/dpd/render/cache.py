@@ -11,7 +11,8 @@ from dpd.yamlout import Entry
 
 def entries(endpoint: Endpoint) -> tuple[Entry, ...]:
     """Return the cache entry when the L1 cache is on and the memory of its pods can be told, else nothing."""
-    if not endpoint.part("kvCacheSpec").get("enableL1Cache", "kvCacheSpec" in endpoint.spec):
+    spec = endpoint.part("kvCacheSpec")
+    if spec.get("cacheConfigFile") or not spec.get("enableL1Cache", "kvCacheSpec" in endpoint.spec):
         return ()
     keeper = next((role for role in endpoint.roles if role.name != "decode"), None)
     sized = _pod_memory(keeper, facts(endpoint)) if keeper else None

@@ -18,6 +18,10 @@ _PER_ROLE = frozenset(
         "PD_PROXY_HOST",
         "PD_PROXY_PORT",
         "LOCAL_CPU",
+        "REMOTE_URL",
+        "STORE_LOCATION",
+        "STORAGE_PLUGINS",
+        "EXTRA_CONFIG",
     )
 )
 

@@ -17,6 +17,7 @@ RESERVED = (
     "gated-model-downloader-configmap",
     "tmp",
     "engine-metrics",
+    "tiered-cache",
     "proxy-config",
     "proxy-tmp",
     "worker-checks",
