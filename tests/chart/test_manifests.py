@@ -93,7 +93,8 @@ def test_no_container_may_do_more_than_it_must(values: Path) -> None:
                 assert context["runAsNonRoot"] is True
                 assert context["runAsUser"] > 0
                 assert context["readOnlyRootFilesystem"] is True
-        assert pod_spec(deployment)["automountServiceAccountToken"] is False
+        # The router watches pods, and nobody else asks the API server for anything.
+        assert pod_spec(deployment)["automountServiceAccountToken"] is (role_of(deployment) == "router")
 
 
 @SHAPES
@@ -214,17 +215,20 @@ def test_router_and_workers_agree_on_addresses_and_ports(values: Path) -> None:
     for router in routers:
         name = router["metadata"]["name"]
         config = yaml.safe_load(named(documents, "ConfigMap", name)["data"]["config.yaml"])
-        for (pool,) in config["pools"].values():
-            service, namespace, _ = pool["host"].split(".", 2)
-            found = named(documents, "Service", service)
-            assert found["metadata"]["namespace"] == namespace
+        for role, (pool,) in config["pools"].items():
+            (deployment,) = [each for each in workers(documents) if role_of(each) == role]
+            assert deployment["metadata"]["namespace"] == config["discovery"]["namespace"]
+            selected = dict(term.split("=") for term in pool["selector"].split(","))
+            assert deployment["spec"]["selector"]["matchLabels"] == selected
+            found = named(documents, "Service", deployment["metadata"]["name"])
             assert [port["port"] for port in found["spec"]["ports"]] == [pool["port"]]
         if "transfer" in config:
             agree_on_the_transfer(documents, config)
 
 
 @SHAPES
-def test_the_router_reads_the_configuration_it_is_given(values: Path) -> None:
+def test_the_router_reads_the_configuration_it_is_given(values: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")  # as in any pod
     documents = rendered(values)
     for router in of_kind(documents, "Deployment"):
         if role_of(router) == "router":

@@ -13,7 +13,9 @@ from chart.helm import manifests, template
 from cluster.control import ControlPlane, control_plane, wait_until_ready
 from cluster.provision import STAMP
 from dpd_router.discovery import Api, Roster, Target
+from dpd_router.discovery.api import session
 from dpd_router.discovery.kubernetes import KubernetesDiscovery
+from dpd_router.discovery.watch import PodWatch
 from dpd_router.pool import Pool, Role
 from router.pods import Pods, token_of
 from support.paths import CHART
@@ -66,10 +68,11 @@ class Found:
     def at(self, host: str):
         return next(each for each in self.pool.all() if each.address.host == host)
 
-    async def until(self, check, seconds: float = 30) -> None:
-        async with asyncio.timeout(seconds):
-            while not check():  # noqa: ASYNC110 - what is waited for has no event
-                await asyncio.sleep(0.005)
+
+async def until(check, seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not check():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager
@@ -106,7 +109,7 @@ async def test_pods_become_workers_of_their_role_with_life_and_revision(site):
         assert (found.at("10.0.0.1").address.uid, found.at("10.0.0.1").address.revision) == (f"{uid}.0", "r7")
         assert found.at("10.0.0.2").receiver.init_ports == (7300,)
         await shell(site.pods.status, "new", "10.0.0.3", ready=True)
-        await found.until(lambda: "10.0.0.3" in found.workers())
+        await until(lambda: "10.0.0.3" in found.workers())
         assert found.discovery.heard() is not None
 
 
@@ -114,79 +117,83 @@ async def test_a_pod_that_is_unready_or_leaves_rests_with_its_pages_and_one_that
     site.pods.make("d0", "decode", "10.0.0.2")
     site.pods.make("d1", "decode", "10.0.0.3")
     async with following(site) as found:
-        await found.until(lambda: len(found.workers()) == 2)
+        await until(lambda: len(found.workers()) == 2)
         for each in found.pool.all():
             found.pool.mark_up(each)
         worker = found.at("10.0.0.2")
         worker.ledger.used = 7
         await shell(site.pods.status, "d0", "10.0.0.2", ready=False)
-        await found.until(lambda: found.workers() == {"10.0.0.3": "decode"})
+        await until(lambda: found.workers() == {"10.0.0.3": "decode"})
         assert found.pool.ready(Role.DECODE) == [found.at("10.0.0.3")]
         await shell(site.pods.status, "d0", "10.0.0.2", ready=True)
-        await found.until(lambda: len(found.workers()) == 2)
+        await until(lambda: len(found.workers()) == 2)
         assert found.at("10.0.0.2") is worker
         assert worker.ledger.used == 7
         await shell(site.pods.leave, "d1")
-        await found.until(lambda: found.workers(serving=False) == {"10.0.0.3": "decode"})
+        await until(lambda: found.workers(serving=False) == {"10.0.0.3": "decode"})
         await shell(site.pods.remove, "d1")
-        await found.until(lambda: [each.address.host for each in found.pool.all()] == ["10.0.0.2"])
+        await until(lambda: [each.address.host for each in found.pool.all()] == ["10.0.0.2"])
 
 
 async def test_another_life_at_the_same_address_is_another_worker_with_nothing_of_the_first(site):
     site.pods.make("d0", "decode", "10.0.0.2")
     async with following(site) as found:
-        await found.until(found.workers)
+        await until(found.workers)
         first = found.at("10.0.0.2")
         first.ledger.used = 7
         await shell(site.pods.status, "d0", "10.0.0.2", ready=True, proxy_restarts=1)
         await shell(site.pods.status, "d0", "10.0.0.2", ready=False, proxy_restarts=1)
-        await found.until(lambda: not found.workers())
+        await until(lambda: not found.workers())
         assert found.at("10.0.0.2") is first, "the proxy began anew, the engine did not"
         await shell(site.pods.status, "d0", "10.0.0.2", ready=True, restarts=1)
-        await found.until(lambda: found.at("10.0.0.2") is not first)
+        await until(lambda: found.at("10.0.0.2") is not first)
         second = found.at("10.0.0.2")
         assert second.ledger.used == 0
         assert found.pool.tag(second) != found.pool.tag(first)
         await shell(site.pods.remove, "d0")
         await shell(site.pods.make, "d0", "decode", "10.0.0.2")
-        await found.until(lambda: found.pool.all() and found.at("10.0.0.2") is not second)
+        await until(lambda: found.pool.all() and found.at("10.0.0.2") is not second)
 
 
 async def test_an_api_server_that_is_lost_changes_nothing_and_what_happened_meanwhile_is_caught_up_with(site):
     site.pods.make("d0", "decode", "10.0.0.2")
     async with following(site) as found:
-        await found.until(found.workers)
+        await until(found.workers)
         site.plane.server.kill()
-        await found.until(lambda: any("are not heard of" in line for line in found.lines))
+        await until(lambda: any("are not heard of" in line for line in found.lines))
         assert found.workers() == {"10.0.0.2": "decode"}
         site.plane.server.start()
         await asyncio.to_thread(wait_until_ready, site.plane)
         await shell(site.pods.make, "d1", "decode", "10.0.0.3")
         await shell(site.pods.remove, "d0")
-        await found.until(lambda: found.workers() == {"10.0.0.3": "decode"})
+        await until(lambda: found.workers() == {"10.0.0.3": "decode"})
         assert any(line.endswith("are heard of again") for line in found.lines)
 
 
 async def test_a_watch_from_before_what_the_server_remembers_is_begun_with_a_new_list(site):
     site.pods.make("d0", "decode", "10.0.0.2")
-    async with following(site) as found:
-        await found.until(found.workers)
-        before = found.discovery.relists
-        for watch in found.discovery.watches:
-            watch.version = "1"  # as after an outage longer than the server's memory
-        site.plane.server.kill()
-        site.plane.server.start()
-        await asyncio.to_thread(wait_until_ready, site.plane)
-        await found.until(lambda: found.discovery.relists == before + 2)
-        assert sum("are listed anew: 410: " in line for line in found.lines) == 2, found.lines
+    seen, lines = list[set[str]](), list[str]()
+
+    def changed(pods):
+        seen.append({each.address for each in pods.values()})
+
+    watch = PodWatch(site.api, ENDPOINT, TARGETS[1].selector, changed, lines.append, version="1")
+    async with session() as client, asyncio.timeout(30):
+        task = asyncio.create_task(watch.run(client))
+        await until(lambda: seen)
+        assert seen == [{"10.0.0.2"}]
+        assert any("are listed anew: 410: too old resource version" in line for line in lines), lines
         await shell(site.pods.make, "d1", "decode", "10.0.0.3")
-        await found.until(lambda: len(found.workers()) == 2)
+        await until(lambda: seen[-1] == {"10.0.0.2", "10.0.0.3"})
+        assert watch.relists == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_router_without_rights_says_what_it_lacks_and_goes_on_when_it_has_them(site, tmp_path):
     token = token_of(site.plane, tmp_path, "default", "default")
     async with following(site, Api(site.api.server, token, site.api.ca_file)) as found:
-        await found.until(lambda: found.lines)
+        await until(lambda: found.lines)
         assert "403: " in found.lines[0]
         assert "let the router's service account get, list and watch pods there" in found.lines[0]
         token.write_bytes(site.api.token_file.read_bytes())
