@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpd_router.strategies.kvindex import Index
+from dpd_router.strategies.kvindex import RECENT, Index
 from dpd_router.types import Prompt
 from router.team import Team, names
 
@@ -213,3 +213,37 @@ def test_blocks_of_a_worker_that_left_choose_nobody():
     assert team.rank(asked(WORDS)) == ["b"]
     team.join("a")
     assert team.strategy.held(asked(WORDS), team.workers["a"]) == 0
+
+
+def test_a_block_whose_beginning_nobody_told_of_is_understood_by_the_prompt_it_stems_from():
+    index = made("a", "b")
+    for prompt in ([1, 2, 3], WORDS, [7, *WORDS]):
+        index.recall(prompt)
+    index.stored("a", [1, 2], "long ago", WORDS[12:20], SIZE)
+    assert matches(index, WORDS) == [(20, {"a"})]
+    index.stored("a", [3], "long ago", [5] * SIZE, SIZE)
+    assert matches(index, WORDS[:12] + [5] * SIZE) == [(16, {"a"})]
+    index.removed("a", [1])
+    assert matches(index, WORDS) == [(12, {"a"})]
+    assert index.orphans == 0
+    index.stored("b", [9], "long ago, too", [8] * SIZE, SIZE)
+    assert index.orphans == 1
+    index.clear("a")
+    assert len(index) == 0
+
+
+@pytest.mark.parametrize("prompt", [[0, *WORDS], WORDS[:13] + [4] * 20, WORDS[:12], [], ["x"] * 20])
+def test_a_prompt_that_goes_on_otherwise_explains_nothing(prompt):
+    index = made("a")
+    index.recall(prompt)
+    index.stored("a", [1, 2], "long ago", WORDS[12:20], SIZE)
+    assert (index.orphans, len(index)) == (2, 0)
+
+
+def test_few_prompts_are_kept_and_none_twice():
+    index = made("a")
+    for number in range(300):
+        prompt = [number] * SIZE
+        index.recall(prompt)
+        index.recall(prompt)
+    assert len(index._recent) == RECENT

@@ -1,14 +1,18 @@
 """Puts one engine together from its settings: connector, scheduler, metrics, loop."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import zmq
 
 from dpd_sim import build_lmcache
 from dpd_sim.clock import Clock
+from dpd_sim.core.block_events import BlockEvents
 from dpd_sim.core.blocks import BlockPool
 from dpd_sim.core.schedule import Scheduler
 from dpd_sim.engine import Engine, Machine
+from dpd_sim.kv_events import Publisher
 from dpd_sim.log import Log
 from dpd_sim.metrics import names
 from dpd_sim.metrics.registry import Registry
@@ -38,6 +42,7 @@ class Parts:
     receivers: list[ReceiverRank]
     healthy: bool
     page_bytes: int
+    publisher: Publisher | None
 
 
 async def build(settings: Settings, log: Log) -> Parts:
@@ -55,20 +60,38 @@ async def build(settings: Settings, log: Log) -> Parts:
         healthy, page_bytes = started.healthy, started.page_bytes
     elif kind:
         connector = _nixl(_nixl_facts(settings, clock, log, vllm))
-    engine = Engine(_scheduler(settings), connector, _machine(settings, clock, log), Stats(vllm, bool(kind)))
-    return Parts(engine, vllm, lmcache, receivers, healthy, page_bytes)
+    publisher = _publisher(settings)
+    machine = _machine(settings, clock, log, publisher.publish if publisher else _nobody)
+    engine = Engine(_scheduler(settings), connector, machine, Stats(vllm, bool(kind)))
+    return Parts(engine, vllm, lmcache, receivers, healthy, page_bytes, publisher)
+
+
+def _publisher(settings: Settings) -> Publisher | None:
+    config = settings.kv_events
+    if not config.publishes:
+        return None
+    try:
+        return Publisher(config)
+    except zmq.ZMQError as error:
+        places = f"{config.endpoint}, {config.replay_endpoint}"
+        raise SettingsError(f"--kv-events-config: {places}: {error}; give each engine its own") from error
+
+
+def _nobody(_events: list[list[Any]]) -> None:
+    """Tell nobody."""
 
 
 def _scheduler(settings: Settings) -> Scheduler:
     flags = settings.flags
     blocks = flags.num_gpu_blocks_override or settings.kv_tokens // flags.block_size
-    pool = BlockPool(blocks, flags.block_size, flags.enable_prefix_caching)
-    return Scheduler(pool, flags.max_num_seqs, flags.max_num_batched_tokens)
+    events = BlockEvents()
+    pool = BlockPool(blocks, flags.block_size, flags.enable_prefix_caching, events.removed)
+    return Scheduler(pool, flags.max_num_seqs, flags.max_num_batched_tokens, events)
 
 
-def _machine(settings: Settings, clock: Clock, log: Log) -> Machine:
+def _machine(settings: Settings, clock: Clock, log: Log, publish: Callable[[list[list[Any]]], None]) -> Machine:
     timing = settings.knobs.timing
-    return Machine(timing, clock.now, clock.pause, log, _step_limit(settings), _recompute(settings))
+    return Machine(timing, clock.now, clock.pause, log, _step_limit(settings), _recompute(settings), publish)
 
 
 def _recompute(settings: Settings) -> bool:

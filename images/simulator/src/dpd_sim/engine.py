@@ -7,6 +7,7 @@ it cannot tell. Any exception ends the engine for good.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from dpd_sim.core.request import Finish, Sequence
 from dpd_sim.core.schedule import Plan, Scheduler
@@ -68,6 +69,7 @@ class Machine:
     log: Log
     step_limit: float | None
     recompute: bool
+    publish: Callable[[list[list[Any]]], None]
 
 
 class Engine:
@@ -159,6 +161,7 @@ class Engine:
         except TimeoutError:
             raise EngineDeadError(f"RPC call to sample_tokens timed out after {limit} s") from None
         self._sample(plan)
+        self._machine.publish(self.scheduler.events.take())
 
     async def _compute(self, plan: Plan) -> None:
         failed = [load.sequence for load in plan.loads][: self.faults.fail_loads]

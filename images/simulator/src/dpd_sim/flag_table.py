@@ -59,7 +59,6 @@ NUMBERS = (
 """Flags with a whole number."""
 
 OBJECTS = (
-    "--kv-events-config",
     "--speculative-config",
     "--compilation-config",
     "--hf-overrides",

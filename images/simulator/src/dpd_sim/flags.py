@@ -40,6 +40,7 @@ class Flags:
     max_logprobs: int
     num_gpu_blocks_override: int | None
     kv_transfer_config: dict[str, Any] | None
+    kv_events_config: dict[str, Any] | None
     disable_log_requests: bool
     disable_uvicorn_access_log: bool
 
@@ -87,6 +88,7 @@ _ONE: tuple[tuple[str, Callable[[str], Any], Any], ...] = (
     ("--max-logprobs", int, 20),
     ("--num-gpu-blocks-override", int, None),
     ("--kv-transfer-config", json_object, None),
+    ("--kv-events-config", json_object, None),
 )
 """Flags with one value that the simulation acts on."""
 

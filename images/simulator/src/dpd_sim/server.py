@@ -61,6 +61,8 @@ async def running(settings: Settings, log: Log, bound: socket.socket | None = No
             server.should_exit = True
             await server_task
             await parts.engine.connector.close()
+            if parts.publisher is not None:
+                await parts.publisher.close()
 
 
 def _config(settings: Settings, parts: Parts) -> uvicorn.Config:

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from dpd_sim.core.timing import Timing
 from dpd_sim.flags import Flags
+from dpd_sim.kv_events import EventsConfig
+from dpd_sim.kv_events import read as read_events
 
 
 class SettingsError(Exception):
@@ -110,6 +112,11 @@ class Settings:
         return self.flags.tensor_parallel_size * self.flags.pipeline_parallel_size
 
     @property
+    def kv_events(self) -> EventsConfig:
+        """What is told of the prefix cache, and where. Raises ValueError, which `check` has looked for."""
+        return read_events(self.flags.kv_events_config)
+
+    @property
     def token_bytes(self) -> int:
         """KV bytes of one token on one rank."""
         width = _WIDTH.get(self.flags.kv_cache_dtype, 0) or _WIDTH.get(self.flags.dtype, 2)
@@ -138,7 +145,7 @@ class Settings:
 
 def check(settings: Settings) -> None:
     """Refuse what vLLM refuses at start. Raises SettingsError with all reasons at once."""
-    rules = (_heads(settings), _world(settings), _length(settings), _memory(settings))
+    rules = (_heads(settings), _world(settings), _length(settings), _memory(settings), _events(settings))
     found = [problem for problem in rules if problem] + _check_transfer(settings.flags.kv_transfer_config)
     if settings.cache_problem and uses_lmcache(settings.flags):
         found.append(settings.cache_problem)
@@ -166,6 +173,14 @@ def _length(settings: Settings) -> str | None:
     if wanted <= limit:
         return None
     return f"User-specified max_model_len ({wanted}) is greater than the derived max_model_len ({limit})."
+
+
+def _events(settings: Settings) -> str | None:
+    try:
+        settings.kv_events  # noqa: B018 - read for what it refuses
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None
 
 
 def _memory(settings: Settings) -> str | None:

@@ -102,6 +102,7 @@ class Feed:
         if number < self.order.due:
             return
         if number > self.order.due:
+            self.heard.lost += self.order.due > 0
             self._forget(number)
         self._apply(number, batch)
 

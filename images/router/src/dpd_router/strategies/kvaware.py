@@ -39,6 +39,7 @@ class KvAware(PrefixAware[C]):
 
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
         """Return holders of the prompt that have room for it, those that hold the most first, then prefixaware's."""
+        self.index.recall(prompt.ids)
         found: list[C] = []
         for match in self.index.match(prompt.ids)[:GROUPS] if prompt.ids else ():
             found += self._holders(match, most - len(found), fits)

@@ -4,9 +4,14 @@ A block's key is a hash of its tokens and of the key before it, so a prompt's ke
 whatever hash its engine uses; the engine's own hash is kept per worker, for that is what its removals name. Who holds a
 block is one integer with a bit for each worker. The index holds `most` pairs of worker and block, each worker its share
 of them: while that is full, what the worker stores is not indexed.
+
+An engine does not tell again of what it has held for long, such as a system prompt that everybody sends, and whoever
+begins to listen late hears only of what follows it. So the latest prompts are kept: the one that a block stems from
+says what stands before that block, and whoever stored a block holds all before it.
 """
 
 from array import array
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -20,6 +25,8 @@ MAX_DEPTH = 4096
 _TOKEN = "Q"  # noqa: S105 - eight bytes for a token id
 _TOKEN_BYTES = 8
 _PART = 64
+# Prompts that are kept for blocks whose beginning is not known.
+RECENT = 64
 
 
 @dataclass(slots=True)
@@ -53,6 +60,7 @@ class Index(Generic[W]):
         self._sizes: set[int] = set()
         self._pairs = 0
         self._last: tuple[Sequence[int], list[Match]] | None = None
+        self._recent: deque[Sequence[int]] = deque(maxlen=RECENT)
         self.orphans = 0
         self.spared = 0
 
@@ -93,20 +101,13 @@ class Index(Generic[W]):
             return
         root = size if parent is None else held.keys.get(parent)
         if root is None:
+            root = self._adopted(held, parent, tokens, size)
+        if root is None:
             self.orphans += len(hashes)
             return
-        share = self._share()
         for name, key in zip(hashes, _chain(root, tokens, size), strict=False):
-            if name in held.keys:
-                continue
-            if len(held.keys) >= share:
-                self.spared += 1
-                continue
-            held.keys[name] = key
-            self._pairs += 1
-            self._blocks[key] = self._one(self._blocks.get(key, 0) | held.bit)
+            self._hold(held, name, key)
         self._sizes.add(size)
-        self._last = None
 
     def removed(self, worker: W, hashes: Sequence[Hashable]) -> None:
         """Note blocks that a worker has evicted."""
@@ -115,6 +116,11 @@ class Index(Generic[W]):
             key = held.keys.pop(name, None) if held else None
             if held and key is not None:
                 self._release(held.bit, key)
+
+    def recall(self, ids: Sequence[int]) -> None:
+        """Keep a prompt that is about to be computed, for the blocks that will be told of."""
+        if ids and not (self._recent and self._recent[-1] is ids):
+            self._recent.append(ids)
 
     def match(self, ids: Sequence[int]) -> list[Match]:
         """Return who holds how much of a prompt, those that hold the most first; each worker is in one of them."""
@@ -154,6 +160,30 @@ class Index(Generic[W]):
         if alive > 0:
             yield Match((depth + 1) * size, alive)
 
+    def _hold(self, held: _Held, name: Hashable, key: int) -> None:
+        if name in held.keys:
+            return
+        if len(held.keys) >= self._share():
+            self.spared += 1
+            return
+        held.keys[name] = key
+        self._pairs += 1
+        self._blocks[key] = self._one(self._blocks.get(key, 0) | held.bit)
+        self._last = None
+
+    def _adopted(self, held: _Held, parent: Hashable, tokens: Sequence[int], size: int) -> int | None:
+        """Return the key of a parent that nobody told of, from a prompt that goes on as its child does."""
+        for ids in reversed(self._recent):
+            at = _aligned(ids, tokens, size)
+            keys = list(_chain(size, ids[:at], size)) if at else []
+            if keys:
+                for key in keys[:-1]:
+                    if not self._blocks.get(key, 0) & held.bit:
+                        self._hold(held, (key,), key)
+                self._hold(held, parent, keys[-1])
+                return keys[-1]
+        return None
+
     def _release(self, bit: int, key: int) -> None:
         left = self._blocks[key] & ~bit
         self._pairs -= 1
@@ -169,6 +199,19 @@ class Index(Generic[W]):
 
     def _share(self) -> int:
         return max(1, self._most // max(1, len(self._held)))
+
+
+def _aligned(ids: Sequence[int], tokens: Sequence[int], size: int) -> int:
+    """Return where in a prompt some blocks' tokens stand, as far as it goes; 0 when not at the beginning of a block."""
+    try:
+        whole, part = array(_TOKEN, ids).tobytes(), array(_TOKEN, tokens).tobytes()
+    except (TypeError, OverflowError):
+        return 0
+    step = size * _TOKEN_BYTES
+    at = whole.find(part[:step])
+    while at >= 0 and (at % step or not part.startswith(whole[at : at + len(part)])):
+        at = whole.find(part[:step], at + 1)
+    return max(0, at) // _TOKEN_BYTES
 
 
 def _chain(key: int, tokens: Sequence[int], size: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """The engine's own paged KV cache: blocks, the prefix cache over them, and who holds what."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 BlockHash = int
 
@@ -16,13 +16,18 @@ def block_hashes(tokens: Sequence[int], size: int, salt: int = 0) -> list[BlockH
     return found
 
 
+def _nobody(_digest: BlockHash) -> None:
+    """Tell nobody."""
+
+
 class BlockPool:
     """A number of blocks, shared by sequences; full ones stay findable by hash until their room is needed."""
 
-    def __init__(self, blocks: int, size: int, caching: bool):
+    def __init__(self, blocks: int, size: int, caching: bool, evicted: Callable[[BlockHash], None] = _nobody):
         self.size = size
         self.total = blocks
         self._caching = caching
+        self._evicted = evicted
         self._private = 0
         self._shared: dict[BlockHash, int] = {}
         self._idle: OrderedDict[BlockHash, None] = OrderedDict()
@@ -81,4 +86,11 @@ class BlockPool:
 
     def _evict(self) -> None:
         while self._idle and len(self._idle) > self.free:
-            self._idle.popitem(last=False)
+            self._evicted(self._idle.popitem(last=False)[0])
+
+    def clear(self) -> bool:
+        """Forget every cached block, as `/reset_prefix_cache` does; False when some are in use and nothing is done."""
+        if self._shared:
+            return False
+        self._idle.clear()
+        return True

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dpd_sim.core.block_events import BlockEvents
 from dpd_sim.core.blocks import BlockPool, block_hashes
 from dpd_sim.core.request import Sequence
 
@@ -45,8 +46,9 @@ class Plan:
 class Scheduler:
     """Waiting and running sequences, and the blocks the running ones hold."""
 
-    def __init__(self, pool: BlockPool, max_seqs: int, max_batched_tokens: int):
+    def __init__(self, pool: BlockPool, max_seqs: int, max_batched_tokens: int, events: BlockEvents | None = None):
         self.pool = pool
+        self.events = events or BlockEvents()
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self.preemptions = 0
@@ -91,12 +93,20 @@ class Scheduler:
     def done(self, sequence: Sequence, new: int) -> None:
         """Record that `new` more tokens of a sequence are computed, and publish the blocks they fill."""
         sequence.computed += new
-        full = min(sequence.computed, len(sequence.prompt)) // self.pool.size
+        full, begun = min(sequence.computed, len(sequence.prompt)) // self.pool.size, len(sequence.shared)
         for digest in sequence.hashes[len(sequence.shared) : full]:
             if not self.pool.publish(digest):
                 break
             sequence.private -= 1
             sequence.shared.append(digest)
+        self._tell(sequence, begun)
+
+    def _tell(self, sequence: Sequence, begun: int) -> None:
+        """Tell of the blocks from number `begun` on, which can be found since just now."""
+        hashes, size = sequence.shared[begun:], self.pool.size
+        if hashes:
+            tokens = sequence.prompt[begun * size : len(sequence.shared) * size]
+            self.events.stored(hashes, sequence.shared[begun - 1] if begun else None, tokens, size)
 
     def _continue(self, plan: Plan, sequence: Sequence, budget: int) -> int:
         want = min(budget, max(1, sequence.tokens - sequence.computed))

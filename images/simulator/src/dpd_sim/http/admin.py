@@ -31,6 +31,8 @@ class Admin:
             ("/sim/errors", ["POST"], self.errors),
             ("/sim/delay", ["POST"], self.delay),
             ("/sim/fail-loads", ["POST"], self.fail_loads),
+            ("/sim/lose-events", ["POST"], self.lose_events),
+            ("/sim/reset-prefix-cache", ["POST"], self.reset_prefix_cache),
         ]
 
     async def disturb(self) -> None:
@@ -106,6 +108,23 @@ class Admin:
         """The next loads of KV fail: {"count": 1}."""
         self._parts.engine.faults.fail_loads += int((await _body(request)).get("count", 1))
         return JSONResponse({})
+
+    async def lose_events(self, request: Request) -> Response:
+        """The next batches of KV events reach nobody: {"count": 1}; with "forget" none so far can be repeated."""
+        body = await _body(request)
+        if self._parts.publisher is not None:
+            self._parts.publisher.lose(int(body.get("count", 1)), bool(body.get("forget", False)))
+        return JSONResponse({})
+
+    async def reset_prefix_cache(self, request: Request) -> Response:  # noqa: ARG002
+        """The prefix cache is emptied, unless it is in use."""
+        scheduler = self._parts.engine.scheduler
+        done = scheduler.pool.clear()
+        if done:
+            scheduler.events.cleared()
+            if self._parts.publisher is not None:
+                self._parts.publisher.publish(scheduler.events.take())
+        return JSONResponse({"done": done})
 
 
 async def _body(request: Request) -> dict[str, Any]:
