@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import dpd as package
-from support.paths import EXAMPLES, ROOT
+from support.paths import CASES, EXAMPLES, ROOT
 
 EXAMPLE = EXAMPLES / "llama-3.3-70b-dpd.yaml"
+UNWISE = CASES / "accept" / "self-signed" / "endpoint.yaml"
 DPD = [sys.executable, "-m", "dpd"]
 
 
@@ -23,9 +24,9 @@ def test_render_writes_the_same_to_a_file_as_to_standard_output(dpd: Callable[..
 
 
 def test_a_dash_reads_standard_input(dpd: Callable[..., Any]) -> None:
-    ran = dpd("render", "-", stdin=EXAMPLE.read_bytes())
+    ran = dpd("render", "-", stdin=UNWISE.read_bytes())
     assert ran.code == 0
-    assert ran.out == dpd("render", EXAMPLE).out
+    assert ran.out == dpd("render", UNWISE).out
     assert ran.err.startswith("warning: stdin:")
 
 
@@ -45,9 +46,9 @@ def test_a_bad_file_among_good_ones_is_told_apart(dpd: Callable[..., Any], manif
 
 
 def test_strict_turns_warnings_into_errors(dpd: Callable[..., Any], tmp_path: Path) -> None:
-    ran = dpd("render", "--strict", EXAMPLE, "-o", tmp_path / "values.yaml")
+    ran = dpd("render", "--strict", UNWISE, "-o", tmp_path / "values.yaml")
     assert ran.code == 1
-    assert ran.err.startswith(f"{EXAMPLE}:12: spec.endpointName: accepted, not drawn yet")
+    assert ran.err.startswith(f"{UNWISE}:8: spec.endpointName: nobody serves SageMaker's API for it")
     assert list(tmp_path.iterdir()) == []
 
 

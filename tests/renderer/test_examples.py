@@ -14,8 +14,7 @@ MANIFESTS = sorted(EXAMPLES.glob("*.yaml"))
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
 def test_an_example_is_valid_and_wise(path: Path, dpd: Callable[..., Any]) -> None:
     ran = dpd("validate", path)
-    assert ran.code == 0
-    assert [line for line in ran.err.splitlines() if "spec.endpointName" not in line] == []
+    assert (ran.code, ran.err) == (0, "")
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)

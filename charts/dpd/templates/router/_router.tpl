@@ -37,6 +37,7 @@
   "timeouts" (dict "graceSeconds" (include "dpd.router.grace" . | int))
   "routing" $routing -}}
 {{- with include "dpd.edge.keepAlive" . | int }}{{ if ne . 75 }}{{ $_ := set $file.timeouts "idleSeconds" . }}{{ end }}{{ end -}}
+{{- with .Values.endpointName }}{{ $_ := set $file "sagemaker" (dict "endpointName" .) }}{{ end -}}
 {{- $roles := list "worker" -}}
 {{- if .Values.pdSpec -}}
   {{- $roles = list "prefill" "decode" -}}

@@ -19,10 +19,11 @@ from dpd_router.errors import (
 from dpd_router.metrics import CONTENT_TYPE, Metrics
 from dpd_router.path import Path
 from dpd_router.pool import Pool, Role
+from dpd_router.sagemaker.api import Runtime
 from dpd_router.seams import Collects
 from dpd_router.strategies import leastload
 from dpd_router.types import Call, Policy, Reply
-from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.exchange import Answering, Exchange
 
 _JSON = (b"content-type", b"application/json")
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -35,7 +36,8 @@ class App:
     routes: Routes
     openapi: bytes
     policy: Policy
-    path: Path[Exchange]
+    path: Path[Answering]
+    runtime: Runtime
     pool: Pool
     legs: Collects
     metrics: Metrics
@@ -67,10 +69,13 @@ class App:
         self.access.refused(exchange.ask, error)
 
     async def _dispatch(self, exchange: Exchange) -> None:
-        if exchange.refusal is not None:
-            raise exchange.refusal
         path, method = exchange.ask.path, exchange.ask.method
         row = self.routes.find(path)
+        if row is not None and row.kind is Kind.INVOKE:
+            await self.runtime.serve(exchange)
+            return
+        if exchange.refusal is not None:
+            raise exchange.refusal
         if row is None:
             raise NotFoundError(f"Nothing is served at {path}.")
         if method not in row.methods:

@@ -29,11 +29,12 @@ from dpd_router.metrics import Metrics
 from dpd_router.notify import NoticeBoard
 from dpd_router.path import Path
 from dpd_router.pool import Pool
+from dpd_router.sagemaker.api import Runtime
 from dpd_router.stages.observe import Record
 from dpd_router.usage import Usage
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.downstream import Doors
-from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.exchange import Answering
 from dpd_router.wire.legs import WireLegs
 
 _SWEEP_SECONDS = 1.0
@@ -124,7 +125,8 @@ def assemble(config: Config, log: Log) -> Router:
     background, doors, notices = Background(), Doors(), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections)
-    routes = Routes(config.policy.invocation, metrics=config.surface.metrics is None)
+    own_metrics = config.surface.metrics is None
+    routes = Routes(config.policy.invocation, metrics=own_metrics, sagemaker=config.sagemaker)
     entrance = front(config, routes, doors, log, new_id)
     metrics = Metrics(routes.paths, pool, lambda: len(background))
     drains = Drains(pool, legs, background)
@@ -141,7 +143,7 @@ def assemble(config: Config, log: Log) -> Router:
         drains=drains,
         new_id=new_id,
     )
-    delivery: Delivery[Exchange] = Delivery(config.policy, pool, legs, drains)
+    delivery: Delivery[Answering] = Delivery(config.policy, pool, legs, drains)
     access = AccessLog(log, config.surface.logs.sample)
 
     def report(record: Record) -> None:
@@ -169,6 +171,7 @@ def assemble(config: Config, log: Log) -> Router:
             openapi=document(routes),
             policy=config.policy,
             path=path,
+            runtime=Runtime(config.sagemaker, path),
             pool=pool,
             legs=legs,
             metrics=metrics,

@@ -79,7 +79,8 @@ class Step(StrEnum):
 class Ask(msgspec.Struct, frozen=True):
     """One downstream request, whole. `path` has no query; `query` is empty or begins with `?`.
 
-    `caller` is the name of its API key, empty when none was asked for.
+    `caller` is the name of its API key, empty when none was asked for. `alias` is whether the path only stands for the
+    invocation path.
     """
 
     method: str
@@ -89,6 +90,7 @@ class Ask(msgspec.Struct, frozen=True):
     body: bytes
     request_id: str
     caller: str = ""
+    alias: bool = False
 
 
 class Admission(msgspec.Struct, frozen=True):

@@ -91,6 +91,8 @@ RULES: tuple[Rule, ...] = (
     edge.dns_has_a_certificate,
     edge.limits_have_metrics,
     edge.limits_limit_something,
+    edge.load_balancers_have_a_certificate,
+    edge.endpoint_name_has_a_router,
     routing.threshold_spares_short_prompts,
     routing.strategy_fits_prefillers,
     routing.router_cannot_be_off,

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from dpd_router.api.routes import METRICS, OPENAPI, Kind, Routes, Served
+from dpd_router.api.routes import METRICS, OPENAPI, STREAMED, Kind, Routes, Served
 from dpd_router.api.schemas import ANSWERS, REQUESTS
 
 _JSON = "application/json"
@@ -19,6 +19,19 @@ _ERRORS = {
     431: "The head is larger than the limit.",
     502: "An engine took the request and broke off before it answered.",
     503: "No worker can take the request now; Retry-After says when to try again.",
+}
+
+_BEFORE = (401, 405, 408, 413, 431)
+_STREAM = "application/vnd.amazon.eventstream"
+_FAULTS: dict[str, Any] = {
+    status: {"description": text, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Fault"}}}}
+    for status, text in {
+        "400": "ValidationError: there is no such endpoint.",
+        "424": "ModelError: what the engine answered instead of a result.",
+        "429": "ThrottlingException.",
+        "500": "InternalFailure.",
+        "503": "ServiceUnavailable; Retry-After says when to try again.",
+    }.items()
 }
 
 
@@ -72,6 +85,9 @@ def _responses(row: Served) -> dict[str, Any]:
             # Engines refuse what they refuse in statuses and words of their own.
             others: dict[str, Any] = {"default": {"description": "What the engine answers.", "content": {_JSON: {}}}}
             return {"200": _answer("The engine's answer.", content), **_refusals(*_ERRORS), **others}
+        case Kind.INVOKE:
+            content = {_STREAM: {"schema": {"type": "string"}}} if row.path.endswith(STREAMED) else {"*/*": {}}
+            return {"200": _answer("The engine's answer.", content), **_refusals(*_BEFORE), **_FAULTS}
         case Kind.LIST:
             return {"200": _whole("The engine's answer.", "Models"), **_refusals(401, 405, 429, 502, 503)}
         case Kind.OWN if row.path == METRICS:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 ALIAS = "/invocations"
+ENDPOINTS = "/endpoints/"
+STREAMED = "/invocations-response-stream"
 RESPONSES = "/v1/responses"
 MODELS = "/v1/models"
 METRICS = "/metrics"
@@ -17,13 +19,14 @@ OPENAPI = "/openapi.json"
 
 class Kind(StrEnum):
     """What becomes of a request: PATH may use a prefiller, RELAY goes to one worker as it is, LIST may be asked of any
-    worker and again of the next, OWN is answered by the router itself.
+    worker and again of the next, OWN is answered by the router itself. INVOKE is PATH in the words of SageMaker's API.
     """
 
     PATH = "path"
     RELAY = "relay"
     LIST = "list"
     OWN = "own"
+    INVOKE = "invoke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Served:
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods taken: POST for what has a body, GET and HEAD for what has none."""
-        return ("POST",) if self.kind in (Kind.PATH, Kind.RELAY) else ("GET", "HEAD")
+        return ("POST",) if self.kind not in (Kind.LIST, Kind.OWN) else ("GET", "HEAD")
 
 
 TABLE = (
@@ -67,15 +70,28 @@ TAKEN = frozenset(row.path for row in TABLE if row.kind in (Kind.LIST, Kind.OWN)
 """Paths that cannot be an endpoint's own: something else is answered there."""
 
 
-class Routes:
-    """The table of one endpoint: with its invocation path, and with metrics or without."""
+# Of a name that is not this endpoint's: SageMaker's API refuses it in words of its own.
+_OTHER_ENDPOINT = Served(ENDPOINTS, Kind.INVOKE, "An endpoint that is not here.")
 
-    def __init__(self, invocation: str, *, metrics: bool = True) -> None:
+
+def invocations(name: str) -> tuple[Served, ...]:
+    """Return the rows of SageMaker's API for an endpoint's name; none for no name."""
+    whole = Served(f"{ENDPOINTS}{name}/invocations", Kind.INVOKE, "SageMaker's InvokeEndpoint.", "Any")
+    streamed = Served(f"{ENDPOINTS}{name}{STREAMED}", Kind.INVOKE, "InvokeEndpointWithResponseStream.", "Any")
+    return (whole, streamed) if name else ()
+
+
+class Routes:
+    """The table of one endpoint: with its invocation path and its name in SageMaker's API, with metrics or without."""
+
+    def __init__(self, invocation: str, *, metrics: bool = True, sagemaker: str = "") -> None:
         rows = {row.path: row for row in TABLE if metrics or row.path != METRICS}
         own = Served(invocation, Kind.PATH, "The endpoint's own path: a chat or a completion, as the body is.", "Any")
         own = rows.setdefault(invocation, own)
         rows[ALIAS] = Served(ALIAS, own.kind, f"What {invocation} is.", own.schema) if invocation != ALIAS else own
+        rows |= {row.path: row for row in invocations(sagemaker)}
         self._rows = rows
+        self._rest = _OTHER_ENDPOINT if sagemaker else None
 
     @classmethod
     def of_metrics(cls) -> "Routes":
@@ -86,7 +102,7 @@ class Routes:
 
     def find(self, path: str) -> Served | None:
         """Return the row of a path, None for what is not served."""
-        return self._rows.get(path)
+        return self._rows.get(path) or (self._rest if path.startswith(ENDPOINTS) else None)
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._rows.values())

@@ -113,6 +113,7 @@ ANSWERS: dict[str, Schema] = {
             code={"type": ["string", "integer", "null"]},
         ),
     ),
+    "Fault": _object("Message", Message=_TEXT, OriginalMessage=_TEXT, OriginalStatusCode=_whole(100, 599)),
     "Answer": _OBJECT,
     "Models": _object("data", data=_list(_object("id", id=_TEXT))),
     "Health": _object(

@@ -10,6 +10,7 @@ from msgspec import structs
 from dpd_router.api.routes import TAKEN
 from dpd_router.config.discovery import place, read_lookup
 from dpd_router.config.routing import Routing, read_routing
+from dpd_router.config.sagemaker import endpoint_name
 from dpd_router.config.section import Section
 from dpd_router.config.standing import Standing, Timing, read_standing, read_timing
 from dpd_router.config.surface import Surface, read_surface
@@ -25,7 +26,10 @@ MAX_FILE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the router is told. `transfer` is None when all workers are colocated."""
+    """Everything the router is told. `transfer` is None when all workers are colocated.
+
+    `sagemaker` is the endpoint's name in the SageMaker Runtime API, empty when it has none.
+    """
 
     host: str
     port: int
@@ -40,6 +44,7 @@ class Config:
     standing: Standing
     lookup: Lookup
     surface: Surface
+    sagemaker: str
 
 
 def load(path: Path) -> Config:
@@ -79,11 +84,11 @@ def from_document(document: Any) -> Config:
         lookup = read_lookup(root, namespace)
         targets = _targets(root, transfer, lookup.mode)
         surface = read_surface(root)
+        sagemaker = endpoint_name(root)
     if problems:
         raise ConfigInvalidError(problems)
-    return Config(
-        host, port, name, namespace, routing, policy, transfer, targets, limits, timing, standing, lookup, surface
-    )
+    here = (host, port, name, namespace)
+    return Config(*here, routing, policy, transfer, targets, limits, timing, standing, lookup, surface, sagemaker)
 
 
 def _listen(root: Section) -> tuple[str, int]:

@@ -19,7 +19,7 @@ def accept(ask: Ask, invocation: str) -> Request:
     """
     body = _parsed(ask.body)
     clean = stripped(body)
-    path = invocation if ask.path == ALIAS else ask.path
+    path = invocation if ask.alias or ask.path == ALIAS else ask.path
     return Request(
         target=path + ask.query,
         headers=ask.headers,

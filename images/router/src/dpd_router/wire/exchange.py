@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dpd_router.errors import RouterError
+from dpd_router.seams import Client
 from dpd_router.stages.stream import broken_stream_event, response_head
-from dpd_router.types import Reply
+from dpd_router.types import Ask, Reply
 from dpd_router.wire.reader import Incoming
 from dpd_router.wire.upstream import ResponseHead
 
@@ -42,6 +43,29 @@ class Outlet(Protocol):
         """Whether the connection may serve another request."""
 
 
+class Answering(Client, Protocol):
+    """Whom a leg's reply is relayed to: a client, and where the pieces go."""
+
+    when_gone: Callable[[], None] | None
+
+    @property
+    def ask(self) -> Ask:
+        """The request that is answered."""
+
+    @property
+    def raw(self) -> bool:
+        """Whether bodies are wanted as they are on the wire, framing included."""
+
+    def start(self, head: ResponseHead, source: Source) -> None:
+        """Begin to relay an engine's response."""
+
+    def write(self, data: bytes) -> None:
+        """Relay a piece of the body."""
+
+    def finish(self) -> None:
+        """End a relayed response that came whole."""
+
+
 class Exchange:
     """Writes one response. `status` is 0 until a head was sent."""
 
@@ -71,6 +95,11 @@ class Exchange:
     def refusal(self) -> RouterError | None:
         """Return why the request was turned away by its head alone, None when it was not."""
         return self._incoming.refusal
+
+    @property
+    def raw(self) -> bool:
+        """Say whether bodies are relayed framing and all; a client that knows no chunks gets them without."""
+        return not self.http_1_0
 
     @property
     def http_1_0(self) -> bool:

@@ -7,7 +7,7 @@ from dpd_router.pool import Worker
 from dpd_router.stages.stream import request_message
 from dpd_router.types import Call, End, Outcome, Reply
 from dpd_router.wire.connections import Connections
-from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.exchange import Answering
 from dpd_router.wire.upstream import ResponseHead, Upstream
 
 MAX_COLLECTED = 16 * 1024 * 1024
@@ -42,14 +42,14 @@ class _Collector:
 class _Relay:
     """Passes a response to a client as it comes."""
 
-    def __init__(self, upstream: Upstream, exchange: Exchange, *, hold: bool, first: Callable[[int], None]) -> None:
+    def __init__(self, upstream: Upstream, exchange: Answering, *, hold: bool, first: Callable[[int], None]) -> None:
         self._upstream = upstream
         self._exchange = exchange
         self._hold = hold
         self._first: Callable[[int], None] | None = first
         self.status = 0
         self.left = False
-        self.raw = not exchange.http_1_0
+        self.raw = exchange.raw
 
     def head(self, head: ResponseHead) -> None:
         """Begin the client's response."""
@@ -99,7 +99,7 @@ class WireLegs:
         return sink.reply()
 
     async def relay(
-        self, worker: Worker, call: Call, client: Exchange, *, hold: bool, first: Callable[[int], None]
+        self, worker: Worker, call: Call, client: Answering, *, hold: bool, first: Callable[[int], None]
     ) -> Outcome:
         """Send a leg and pass its reply on as it comes. Raises ConnectFailedError, LegDiedError."""
         upstream = await self._connections.acquire(worker.address.host, worker.address.port)
