@@ -50,7 +50,7 @@ def prompt(body: Any) -> str:
 
 def test_every_command_of_the_notes_is_one_that_a_shell_reads() -> None:
     found = commands(notes(PAGE))
-    assert len(found) == 8
+    assert len(found) == 9
     for command in found:
         subprocess.run(["bash", "-n"], input=command, text=True, check=True)
 
