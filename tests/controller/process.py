@@ -68,7 +68,7 @@ class Controller:
 
 @contextlib.contextmanager
 def running(kubeconfig: Path, folder: Path, name: str = "controller", *more: str) -> Iterator[Controller]:
-    """Run one replica until the block ends."""
+    """Run one replica until the block ends; a `--lease` among `more` is its own, so that it waits for nobody's."""
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", "dpd_operator", "--helm", str(TOOLS / "helm"), "--chart", str(CHART)]
     places = ["--namespace", SYSTEM, "--lease", NAME, "--metrics-host", "127.0.0.1", "--metrics-port", "0"]

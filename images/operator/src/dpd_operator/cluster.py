@@ -66,6 +66,15 @@ class KubeCluster:
                 _LOG.info("removing %s, which release %s no longer has", ref, release)
                 self._kube.delete(kind.path(ref.namespace, ref.name))
 
+    def keep_size(self, ref: Ref) -> None:
+        """Hold a Deployment at the size it has when nobody else says one; nothing happens when there is none."""
+        kind, found = kind_of(ref), self.find(ref)
+        if kind is not None and found is not None:
+            place = {"name": ref.name, "namespace": ref.namespace}
+            spec = {"replicas": found["spec"]["replicas"]}
+            body = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": place, "spec": spec}
+            self._kube.apply(kind.path(ref.namespace, ref.name), body)
+
     def write_status(self, key: Key, status: Tree) -> None:
         """Write the status of an endpoint; nothing happens when the endpoint is gone."""
         self._leniently(lambda: self._kube.put_part(f"{_endpoint(key)}/status", "/status", status))

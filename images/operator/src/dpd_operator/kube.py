@@ -15,6 +15,7 @@ _CONNECT_SECONDS, _READ_SECONDS = 5, 30
 # The API server ends a watch itself after this long; one that says nothing for longer is dead.
 WATCH_SECONDS = 300
 _JSON_PATCH = "application/json-patch+json"
+_APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 
 
@@ -45,6 +46,11 @@ class ApiServer:
     def merge(self, path: str, patch: Tree) -> dict[str, Any]:
         """Merge a patch into an object."""
         return self._ask("PATCH", path, patch, content=_MERGE)
+
+    def apply(self, path: str, body: Tree) -> dict[str, Any]:
+        """Own the given fields of an object, as server-side apply does."""
+        query = {"fieldManager": "dpd-operator", "force": "true"}
+        return self._ask("PATCH", path, body, query=query, content=_APPLY)
 
     def put_part(self, path: str, part: str, value: Any) -> dict[str, Any]:
         """Write one part (`/status`) of an object whole, whatever stood there."""

@@ -5,8 +5,8 @@ begun again by another process.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from dpd_operator.core import drift
 from dpd_operator.core.objects import FINALIZER, Key, Ref, Tree, is_leaving, ref_of
 from dpd_operator.core.planning import Plan, Planner, Refusal, release_name
 from dpd_operator.core.release import Revision
-from dpd_operator.core.roles import Role, not_made, roles
+from dpd_operator.core.roles import Role, given_up, not_made, roles
 from dpd_operator.core.status import Stage
 from dpd_operator.removal import Removal
 from dpd_operator.reporter import Reporter, Step
@@ -28,10 +28,11 @@ _Accepted = dict[Ref, Tree]
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Why a release is due an upgrade."""
+    """Why a release is due an upgrade: objects that are gone, or odd (with what they say)."""
 
     reason: str
-    refs: tuple[Ref, ...] = ()
+    gone: tuple[Ref, ...] = ()
+    odd: Mapping[Ref, Tree] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -89,7 +90,7 @@ class Reconciler:
         if due is not None:
             self._say_applying(body, plan, current, due)
             current = self._apply(body, plan, stored)
-            self._accept(plan.key, current)
+            self._accept(plan.key, due)
         found = self._roles(plan.key, current)
         return self._reporter.report(body, Step(Stage.APPLIED, warnings=plan.warnings), found)
 
@@ -109,11 +110,14 @@ class Reconciler:
         # What the watches saw may be older than what Helm has just written.
         fresh = {each: found for each in odd if (found := self._cluster.find(each))}
         changed = drift.changed(current.objects, fresh)
-        return Due("changed by somebody else, and being put right", tuple(changed)) if changed else None
+        if not changed:
+            return None
+        essences = {each: _essence(fresh[each]) for each in changed}
+        return Due("changed by somebody else, and being put right", odd=essences)
 
     def _say_applying(self, body: Tree, plan: Plan, current: Revision | None, due: Due) -> None:
-        if due.refs:
-            named = ", ".join(map(str, due.refs))
+        if due.gone or due.odd:
+            named = ", ".join(map(str, (*due.gone, *due.odd)))
             _LOG.info("%s: %s: %s", plan.key, due.reason, named)
             self._cluster.tell(body, "Warning", "Repaired", f"{named}: {due.reason}")
         else:
@@ -124,7 +128,8 @@ class Reconciler:
     def _apply(self, body: Tree, plan: Plan, stored: tuple[Revision, ...]) -> Revision:
         current = _deployed(stored)
         try:
-            self._clear(plan, stored)
+            if stored:
+                self._prepare(plan, stored, self._helm.render(plan))
             self._helm.upgrade(plan)
         except HelmError as error:
             found = self._roles(plan.key, current) if current else _expected(plan)
@@ -135,28 +140,32 @@ class Reconciler:
             raise HelmError(f"helm upgrade: {plan.release} has no deployed revision although Helm reported success")
         return made
 
-    def _clear(self, plan: Plan, stored: tuple[Revision, ...]) -> None:
-        """Make room for the next revision: remove what only unfinished ones have, and the records of pending ones.
+    def _prepare(self, plan: Plan, stored: tuple[Revision, ...], drawn: tuple[Tree, ...]) -> None:
+        """Make room for the next revision, whose objects are `drawn`.
 
-        In this order, so that being cut off anywhere loses nothing: a record goes only when its objects did.
+        What only unfinished revisions have is removed, then the records of pending ones: being cut off anywhere loses
+        nothing, because a record goes only when its objects did. Deployments that an autoscaler is to own from now on
+        keep the size they have: Helm gives the field up, and one pod would be left.
         """
-        unfinished = [each for each in stored if _is_after(each, _deployed(stored))]
-        doubtful = frozenset[Ref]().union(*(each.refs for each in unfinished))
         current = _deployed(stored)
-        known = current.refs if current else frozenset[Ref]()
-        if doubtful - known:
-            kept = {ref_of(each) for each in self._helm.render(plan)}
-            self._cluster.remove(sorted(doubtful - known - kept), plan.release)
+        known = current.objects if current else ()
+        unfinished = [each for each in stored if current is None or each.number > current.number]
+        doubtful = frozenset[Ref]().union(*(each.refs for each in unfinished))
+        self._cluster.remove(sorted(doubtful - set(map(ref_of, (*known, *drawn)))), plan.release)
         for each in unfinished:
             if each.is_pending:
                 self._cluster.forget(each)
+        for ref in given_up(known, drawn):
+            self._cluster.keep_size(ref)
 
-    def _accept(self, key: Key, current: Revision) -> None:
-        """Remember what still differs right after an upgrade: another one would not change it."""
-        live = {
-            ref: found for ref in current.refs if ref in self._store.objects(key) and (found := self._cluster.find(ref))
-        }
-        self._accepted[key] = {ref: _essence(live[ref]) for ref in drift.changed(current.objects, live)}
+    def _accept(self, key: Key, due: Due) -> None:
+        """Remember what an upgrade was to put right and did not: another one would not either."""
+        accepted = self._accepted.setdefault(key, {})
+        for ref, before in due.odd.items():
+            found = self._cluster.find(ref)
+            if found is not None and _essence(found) == before:
+                _LOG.warning("%s: %s stays as somebody else has it", key, ref)
+                accepted[ref] = before
 
     def _installed(self, key: Key) -> Revision | None:
         return _deployed(self._cluster.revisions(release_name(key)))
@@ -168,10 +177,6 @@ class Reconciler:
 
 def _deployed(stored: tuple[Revision, ...]) -> Revision | None:
     return next((each for each in reversed(stored) if each.is_deployed), None)
-
-
-def _is_after(revision: Revision, current: Revision | None) -> bool:
-    return current is None or revision.number > current.number
 
 
 def _expected(plan: Plan) -> tuple[Role, ...]:

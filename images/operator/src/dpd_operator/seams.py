@@ -35,6 +35,9 @@ class Kube(Protocol):
     def merge(self, path: str, patch: Tree) -> dict[str, Any]:
         """Merge a patch into an object. Raises ApiError."""
 
+    def apply(self, path: str, body: Tree) -> dict[str, Any]:
+        """Own the given fields of an object, as server-side apply does. Raises ApiError."""
+
     def put_part(self, path: str, part: str, value: Any) -> dict[str, Any]:
         """Write one part (`/status`) of an object whole, whatever stood there. Raises ApiError."""
 
@@ -72,6 +75,9 @@ class Cluster(Protocol):
 
     def remove(self, refs: Sequence[Ref], release: str) -> None:
         """Delete those of the objects that belong to the release and are still there."""
+
+    def keep_size(self, ref: Ref) -> None:
+        """Hold a Deployment at the size it has when nobody else says one; nothing happens when there is none."""
 
     def write_status(self, key: Key, status: Tree) -> None:
         """Write the status of an endpoint; nothing happens when the endpoint is gone."""

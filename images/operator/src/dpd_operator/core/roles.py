@@ -44,6 +44,13 @@ def not_made(components: Iterable[str]) -> tuple[Role, ...]:
     return tuple(Role(each, "", 0, 0, 0, is_ready=False, hindrance="", status={}) for each in components)
 
 
+def given_up(before: Iterable[Tree], after: Iterable[Tree]) -> list[Ref]:
+    """Return the Deployments whose size `before` says and `after` leaves to an autoscaler."""
+    sized = {ref_of(each) for each in before if each["kind"] == "Deployment" and "replicas" in each["spec"]}
+    left = {ref_of(each) for each in after if each["kind"] == "Deployment" and "replicas" not in each["spec"]}
+    return sorted(sized & left)
+
+
 def _rank(component: str) -> int:
     return _ORDER.index(component) if component in _ORDER else len(_ORDER)
 
