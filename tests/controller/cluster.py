@@ -109,7 +109,7 @@ class Tenant:
     def belongings(self, name: str) -> set[str]:
         """Return everything of an endpoint that is in the cluster and not on its way out, as kind/namespace/name."""
         kinds = "deployments,services,configmaps,serviceaccounts,poddisruptionbudgets,networkpolicies"
-        more = "ingresses,httproutes,certificates,persistentvolumeclaims,persistentvolumes"
+        more = "roles,rolebindings,ingresses,httproutes,certificates,persistentvolumeclaims,persistentvolumes"
         scaling = "scaledobjects,triggerauthentications"
         said = self.plane.must("get", f"{kinds},{more},{scaling},secrets", "--all-namespaces", "--output=json")
         found = [each for each in json.loads(said)["items"] if "deletionTimestamp" not in each["metadata"]]

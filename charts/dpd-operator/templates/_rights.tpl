@@ -26,6 +26,10 @@
 - apiGroups: [cert-manager.io]
   resources: [certificates, issuers]
   verbs: *all
+# The router's role, which grants it to see pods: a right may be granted only by who has it, and we have it below.
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [rolebindings, roles]
+  verbs: *all
 - apiGroups: [keda.sh]
   resources: [scaledobjects, triggerauthentications]
   verbs: *all

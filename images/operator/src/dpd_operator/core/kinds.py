@@ -52,6 +52,8 @@ DRAWN = (
     Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
     Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
     Kind("networking.k8s.io", "v1", "ingresses", "Ingress"),
+    Kind("rbac.authorization.k8s.io", "v1", "roles", "Role"),
+    Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),
     Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway", is_everywhere=False),
     Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", is_everywhere=False),
     Kind("cert-manager.io", "v1", "certificates", "Certificate", is_everywhere=False),
