@@ -81,7 +81,7 @@ def _responses(row: Served) -> dict[str, Any]:
         case Kind.PATH | Kind.RELAY:
             content = {_JSON: {"schema": _ref("Answer")}}
             if row.kind is Kind.PATH:
-                content["text/event-stream"] = {"schema": {"type": "string"}}
+                content["text/event-stream"] = {}  # events are the API's own, and streamed ones have no schema here
             # Engines refuse what they refuse in statuses and words of their own.
             others: dict[str, Any] = {"default": {"description": "What the engine answers.", "content": {_JSON: {}}}}
             return {"200": _answer("The engine's answer.", content), **_refusals(*_ERRORS), **others}

@@ -14,6 +14,8 @@ _ASKED_ANEW = _HOP | {
     b"host",
     b"content-length",
     b"transfer-encoding",
+    b"content_length",  # some servers take the two for one
+    b"transfer_encoding",
     b"expect",
     b"x-request-id",
     b"proxy-authorization",

@@ -1,0 +1,25 @@
+"""Thousands of requests generated from the router's own description: DPD_API_CASES of them, from DPD_API_SEED on."""
+
+import os
+import random
+
+import pytest
+
+from router.described import bombard, endpoint, lines, pretty, quiet
+
+CASES = int(os.environ.get("DPD_API_CASES", "2000"))
+
+
+@pytest.mark.timeout(3600)
+def test_no_generated_request_gets_a_fault_of_the_router_s_or_waits_without_end(tmp_path):
+    start = int(os.environ.get("DPD_API_SEED", "0")) or random.randrange(1, 2**31)
+    print(f"DPD_API_SEED={start} DPD_API_CASES={CASES}")
+    with endpoint(tmp_path, threshold=4) as made:
+        round_ = 0
+        while sum(made.answers.values()) < CASES:
+            bombard(made, CASES, start + 1000 * round_)
+            round_ += 1
+        print(f"{sum(made.answers.values())} requests: {pretty(made.answers)}")
+        assert not any(quiet(made, 120).values())
+        assert lines(made, "disaggregate=True")
+        assert not lines(made, "[ERROR]")
