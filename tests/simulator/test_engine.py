@@ -1,7 +1,12 @@
 import asyncio
 import re
+from typing import Any
 
+import pytest
+
+from dpd_sim.core.local_cache import LocalCache, misnamed
 from simulator.engines import Ports, Sim, chat, pair, sender_document, settled, sim, tagged, transfer_flag
+from support.paths import ROOT
 
 LLAMA = {"DPD_SIM_MODEL": "llama-3.3-70b"}
 
@@ -136,9 +141,21 @@ async def _runs(engine: Sim) -> bool:
     return bool((await engine.state())["running"])
 
 
+PLUGIN = {
+    "storage_plugins": ["own_names"],
+    "extra_config": {
+        "storage_plugin.own_names.module_path": "dpd_own_names",
+        "storage_plugin.own_names.class_name": "OwnNames",
+    },
+}
+FOLDER = str(ROOT / "charts/dpd/files/lmcache")
+
+
 async def test_the_senders_cpu_cache_brings_a_prefix_back_and_the_whole_prompt_is_sent_again() -> None:
     async with pair(
-        sender={"local_cpu": True, "max_local_cpu_size": 1}, sender_args=["--no-enable-prefix-caching"]
+        sender={"local_cpu": True, "max_local_cpu_size": 1, **PLUGIN},
+        sender_args=["--no-enable-prefix-caching"],
+        env={"PYTHONPATH": FOLDER},
     ) as p:
         first, second = chat(100), chat(120)
         await p.prefill(first)
@@ -148,6 +165,28 @@ async def test_the_senders_cpu_cache_brings_a_prefix_back_and_the_whole_prompt_i
         assert await p.receiver.used() == [5, 5], "1,235 tokens, the cached head included"
         await p.decode(second)
         assert await p.receiver.used() == [0, 0]
+
+
+def test_copies_of_what_is_not_held_get_the_first_names() -> None:
+    held = LocalCache(8)
+    for key in ("k0", "k1"):
+        held.keep(key)
+    for key, of in list(misnamed(["k0", "k1", "k2", "k3", "k4", "k5"], held)):
+        held.keep(key, of)
+    assert [held.is_right(key) for key in ("k0", "k1", "k2", "k3")] == [True, True, False, False]
+    assert "k4" not in held
+
+
+@pytest.mark.parametrize("settings", [PLUGIN, {}], ids=["named", "not found"])
+async def test_a_sender_that_stores_transfers_alone_keeps_nothing_until_it_finds_the_plugin(
+    settings: dict[str, Any],
+) -> None:
+    sender = {"local_cpu": True, "max_local_cpu_size": 1, "store_location": "PDBackend", **settings}
+    async with pair(sender=sender, sender_args=["--no-enable-prefix-caching"]) as p:
+        for _ in range(2):
+            await p.prefill(chat(100))
+            await p.decode(chat(100))
+        assert not p.sender.grep("Retrieved")
 
 
 async def test_an_engine_with_lmcache_and_no_partner_keeps_its_chunks_for_itself() -> None:

@@ -275,3 +275,16 @@ async def test_processes_without_a_common_hash_seed_find_nothing() -> None:
         await p.prefill(body)
         await p.decode(body)
         assert await p.receiver.used() == [5, 5]
+
+
+async def test_a_senders_copies_get_wrong_names_and_later_answers_are_wrong() -> None:
+    async with pair(
+        sender={"local_cpu": True, "max_local_cpu_size": 1}, sender_args=["--no-enable-prefix-caching"]
+    ) as p:
+        await p.prefill(chat(30))
+        await p.decode(chat(30))
+        long = chat(160)
+        for _ in range(2):
+            await p.prefill(long)
+            await p.decode(long)
+        assert await p.receiver.metric("dpd_sim:garbage_reads_total") > 0

@@ -163,3 +163,25 @@ async def test_an_unfinished_chunk_that_is_not_saved_is_never_told() -> None:
 
 def _env(value: object) -> str:
     return ",".join(map(str, value)) if type(value) is list else str(value)
+
+
+@pytest.mark.parametrize("key", ["local_disk", "cache_policy", "min_retrieve_tokens", "use_layerwise", "app_id"])
+def test_a_key_that_lmcache_knows_and_that_means_nothing_here_is_passed_over(key: str) -> None:
+    assert read({key: "x"}) == Loaded(LMCacheConfig())
+
+
+def test_keys_of_the_levels_behind_the_gpu_are_read_and_a_store_is_said_not_to_be_there() -> None:
+    got = read({"remote_url": "redis://cache:6379", "remote_serde": "naive", "storage_plugins": ["own_names"]})
+    assert (got.config.remote_url, got.config.storage_plugins) == ("redis://cache:6379", ("own_names",))
+    assert got.warnings == ("remote_url: no store at redis://cache:6379 is simulated, nothing is kept there",)
+
+
+def test_a_store_behind_a_sender_needs_host_memory() -> None:
+    document = sender_document(PORTS, remote_url="redis://cache:6379")
+    assert read(document).problems == ("remote_url: needs host memory to pass through, and local_cpu is off",)
+    assert read({**document, "local_cpu": True}).problems == ()
+
+
+def test_a_key_that_lmcache_cannot_read_from_the_environment_is_its_end() -> None:
+    fact = "LMCACHE_STORE_LOCATION is set, and LMCache cannot read this one from the environment"
+    assert read(env={"LMCACHE_STORE_LOCATION": "PDBackend"}).problems == (f"store_location: {fact}",)

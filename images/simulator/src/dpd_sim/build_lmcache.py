@@ -1,8 +1,11 @@
 """Starts LMCache for one engine: reads its configuration, says its role, binds a receiver's ports."""
 
 import asyncio
+import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -13,7 +16,7 @@ from dpd_sim.clock import Clock
 from dpd_sim.core import keys
 from dpd_sim.core.local_cache import LocalCache
 from dpd_sim.core.pages import PageBuffer, pages_in
-from dpd_sim.lmcache_config import Loaded
+from dpd_sim.lmcache_config import LMCacheConfig, Loaded
 from dpd_sim.log import Log
 from dpd_sim.metrics.registry import Registry
 from dpd_sim.pd.connector import Connector, NoConnector
@@ -22,6 +25,8 @@ from dpd_sim.pd.receiver import ReceiverRank
 from dpd_sim.pd.report import GIB, Facts
 from dpd_sim.pd.sender import SenderRank
 from dpd_sim.settings import Settings
+
+OWN_NAMES = "dpd_own_names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,18 @@ def _facts(
         metrics=metrics,
         skip_last=int(extra.get("skip_last_n_tokens", 0)),
         keep_partial=not extra.get("discard_partial_chunks", False),
+        own_names=_has_own_names(loaded.config, settings.env),
     )
+
+
+def _has_own_names(config: LMCacheConfig, env: Mapping[str, str]) -> bool:
+    """Whether LMCache would load the plugin that names a sender's copies rightly: asked for, and to be found."""
+    modules = {
+        str((config.extra_config or {}).get(f"storage_plugin.{name}.module_path"))
+        for name in config.storage_plugins or ()
+    }
+    folders = [Path(each) for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
+    return OWN_NAMES in modules and any((folder / f"{OWN_NAMES}.py").is_file() for folder in folders)
 
 
 async def _lmcache(

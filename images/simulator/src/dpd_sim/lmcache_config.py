@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from dpd_sim.lmcache_keys import NOT_FROM_ENVIRONMENT, OTHERS
+
 ENV = "LMCACHE_"
 FILE_ENV = "LMCACHE_CONFIG_FILE"
 
@@ -38,6 +40,8 @@ class LMCacheConfig:
     store_location: str | None = None
     pre_caching_hash_algorithm: str = "builtin"
     remote_url: str | None = None
+    remote_serde: str | None = "naive"
+    storage_plugins: tuple[str, ...] | None = None
     lookup_timeout_ms: int = 3000
     extra_config: Mapping[str, Any] | None = None
 
@@ -88,6 +92,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "pd_peer_alloc_port": _ports,
     "nixl_backends": _names,
     "retrieve_locations": _names,
+    "storage_plugins": _names,
     "extra_config": lambda value: value,
     **dict.fromkeys(("local_cpu", "enable_p2p", "enable_pd", "save_unfull_chunk", "save_decode_cache"), _flag),
 }
@@ -111,8 +116,16 @@ def load(document: Mapping[str, Any] | None, env: Mapping[str, str], extra: Mapp
         if name.startswith("lmcache."):
             late.put(name.removeprefix("lmcache."), value, "kv_connector_extra_config")
     config = replace(config, **late.values)
-    return Loaded(
-        config, (*gathered.warnings, *late.warnings), (*gathered.problems, *late.problems, *_problems(config, ranks))
+    warnings = (*gathered.warnings, *late.warnings, *_unsimulated(config))
+    return Loaded(config, warnings, (*gathered.problems, *late.problems, *_problems(config, ranks)))
+
+
+def _unsimulated(config: LMCacheConfig) -> list[str]:
+    """As with a store that cannot be reached: LMCache warns, and goes on without it."""
+    return (
+        [f"remote_url: no store at {config.remote_url} is simulated, nothing is kept there"]
+        if config.remote_url
+        else []
     )
 
 
@@ -124,7 +137,11 @@ class _Gathered:
 
     def put(self, key: str, value: Any, source: str) -> None:
         """Read one value and keep it; what cannot be read is noted instead."""
-        if key not in _KEYS:
+        if key in OTHERS:
+            return
+        if key in NOT_FROM_ENVIRONMENT and source.startswith(ENV):
+            self.problems.append(f"{key}: {source} is set, and LMCache cannot read this one from the environment")
+        elif key not in _KEYS:
             self.warnings.append(f"{key}: unknown configuration key in {source}, dropped")
         elif value is None:
             self.values[key] = None
@@ -160,6 +177,8 @@ def _problems(config: LMCacheConfig, ranks: int) -> list[str]:
         found.append("enable_p2p: cannot be combined with enable_pd")
     if not config.pd_buffer_size or config.pd_buffer_size < 0:
         found.append(f"pd_buffer_size: {config.pd_buffer_size!r}, must be a number of bytes per rank")
+    if config.remote_url and not config.local_cpu:
+        found.append("remote_url: needs host memory to pass through, and local_cpu is off")
     if config.pd_buffer_device not in {"cpu", "cuda"}:
         found.append(f"pd_buffer_device: {config.pd_buffer_device!r}, must be cpu or cuda")
     return found + (_receiver(config, ranks) if config.pd_role == "receiver" else _sender(config))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpd_sim.core import keys
-from dpd_sim.core.local_cache import LocalCache
+from dpd_sim.core.local_cache import LocalCache, misnamed
 from dpd_sim.core.pages import PageBuffer
 from dpd_sim.core.request import Sequence
 from dpd_sim.core.schedule import Load, Plan
@@ -145,6 +145,7 @@ class LMCacheConnector:
             key = self._key(rank, chunk, sequence)
             local = self._stores.local
             if local is not None and _rankless(key) in local:
+                sequence.garbled |= not local.is_right(_rankless(key))
                 local.keep(_rankless(key))
                 continue
             buffer = self._stores.buffers[rank]
@@ -172,7 +173,8 @@ class LMCacheConnector:
             spec = Spec.of(sequence.kv_params, rank)
             began = self._facts.clock()
             request = self._request(rank, sequence, found)
-            await self._senders[rank].send(spec, request, self._facts.timing.transfer(self._facts.page_bytes))
+            pace = self._facts.timing.transfer(self._facts.page_bytes)
+            await self._senders[rank].send(spec, request, pace, sequence.garbled)
             tokens, seconds = found[-1].end - found[0].start, self._facts.clock() - began
             moved = Moved(tokens, len(found), len(sequence.prompt), seconds)
             report.stored(self._facts, rank, sequence.request_id, moved)
@@ -186,9 +188,14 @@ class LMCacheConnector:
         return wire.AllocRequest(names, 1, shape, self._facts.space.dtype, last.end - last.start)
 
     def _keep(self, sequence: Sequence, found: list[keys.Chunk]) -> None:
-        if self._stores.local is not None:
-            for chunk in found:
-                self._stores.local.keep(_rankless(self._key(0, chunk, sequence)))
+        """Copy what was stored into the CPU cache. A sender's copies get wrong names, unless the plugin is there."""
+        local, facts = self._stores.local, self._facts
+        if local is None or (facts.config.store_location == "PDBackend" and not facts.own_names):
+            return
+        named = [_rankless(self._key(0, chunk, sequence)) for chunk in found]
+        right = not self._senders or facts.own_names
+        for key, content in list(zip(named, named, strict=True) if right else misnamed(named, local)):
+            local.keep(key, content)
 
     async def _repeat_notices(self, plan: Plan) -> None:
         """A producer that decodes sends one more notice per token, which a router must not count as another rank's."""

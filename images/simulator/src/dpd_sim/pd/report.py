@@ -29,6 +29,7 @@ class Facts:
     skip_last: int = 0
     keep_partial: bool = True
     recompute: bool = False
+    own_names: bool = False
 
     @property
     def page_bytes(self) -> int:

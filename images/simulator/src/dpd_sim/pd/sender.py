@@ -66,15 +66,19 @@ class SenderRank:
         self._sockets: list[zmq.asyncio.Socket] = []
         self._notices = self._socket(zmq.PUSH, router)
 
-    async def send(self, spec: Spec, request: wire.AllocRequest, seconds_per_page: float) -> int:
-        """Reserve pages for chunks and write those that are not there yet; returns how many were written."""
+    async def send(self, spec: Spec, request: wire.AllocRequest, seconds_per_page: float, spoilt: bool = False) -> int:
+        """Reserve pages for chunks and write those that are not there yet; returns how many were written.
+
+        What is `spoilt` was computed from another text's KV: its pages come to hold nothing that could be read.
+        """
         peer = await self._peer(spec)
         await peer.alloc.send(wire.pack(request))
         reply = wire.unpack_pages(await peer.alloc.recv())
         skipped = set(reply.already_sent_indexes)
         keys = [key for position, key in enumerate(request.keys) if position not in skipped]
         await self._pause(seconds_per_page * len(keys))
-        await peer.init.send(wire.pack(wire.PageWrite(peer.run, keys, reply.remote_indexes)))
+        written = wire.PageWrite(peer.run, [], []) if spoilt else wire.PageWrite(peer.run, keys, reply.remote_indexes)
+        await peer.init.send(wire.pack(written))
         done = wire.unpack_answer(await peer.init.recv())
         if done != wire.PageWriteDone(True):
             raise TransferError(f"rank {self._rank}: NIXL write to {spec.host}:{spec.init_port} failed: stale peer")
