@@ -22,12 +22,12 @@ class Boto:
         return made
 
     async def invoke(self, up, body, name="chat", **more):
-        return await self._call(self.client(up).invoke_endpoint, body, name, more)
+        return await self.call(self.client(up).invoke_endpoint, body, name, **more)
 
     async def stream(self, up, body, name="chat", **more):
-        return await self._call(self.client(up).invoke_endpoint_with_response_stream, body, name, more)
+        return await self.call(self.client(up).invoke_endpoint_with_response_stream, body, name, **more)
 
-    async def _call(self, call, body, name, more):
+    async def call(self, call, body, name="chat", **more):
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = await asyncio.to_thread(call, EndpointName=name, Body=sent, ContentType="application/json", **more)
         self.opened.append(answer["Body"])

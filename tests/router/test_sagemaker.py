@@ -6,6 +6,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError, EventStreamError, IncompleteReadError, ResponseStreamingError
 
+from dpd_router.config.load import from_document
+from dpd_router.errors import ConfigInvalidError
 from router.rig import STREAM, chunk, engine, get, long, request, router, short, statuses
 
 NAME = {"endpointName": "chat"}
@@ -342,3 +344,51 @@ async def test_invocations_are_counted_under_their_path(boto):
         await boto.invoke(up, short())
         text = (await up.raw(get("/metrics"))).decode()
         assert f'dpd_router_requests_total{{code="200",path="{PLAIN}"}} 1.0' in text
+
+
+async def test_a_caller_without_a_key_is_denied_in_the_apis_words(boto, tmp_path):
+    (tmp_path / "team").write_text("secret-1\n")
+    auth = {"keysDirectory": str(tmp_path)}
+    async with engine() as decoder, router(decode=[decoder], sagemaker=NAME, auth=auth) as up:
+        for name in ("chat", "other"):
+            response = await refused(boto.invoke(up, short(), name=name))
+            assert response["Error"]["Code"] == "AccessDeniedException"
+            assert response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        assert decoder.seen == []
+
+
+async def test_boto3_brings_a_key_in_a_header_of_its_own(boto, tmp_path):
+    (tmp_path / "team").write_text("secret-1\n")
+    auth = {"keysDirectory": str(tmp_path)}
+    async with engine() as decoder, router(decode=[decoder], sagemaker=NAME, auth=auth) as up:
+        client = boto.client(up)
+        client.meta.events.register(
+            "before-call.sagemaker-runtime", lambda params, **_: params["headers"].update({"x-api-key": "secret-1"})
+        )
+        answer = await boto.call(client.invoke_endpoint, short())
+        assert await boto.read(answer) == b"{}"
+        assert b"secret-1" not in decoder.seen[0].head
+
+
+async def test_a_body_beyond_the_limit_is_refused_before_it_is_known_whom_it_is_for(boto):
+    async with engine() as decoder, router(decode=[decoder], sagemaker=NAME, limits={"bodyBytes": 2048}) as up:
+        response = await refused(boto.invoke(up, b" " * 4096))
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+async def test_the_description_of_the_api_holds_both_operations():
+    async with engine() as decoder, router(decode=[decoder], sagemaker=NAME) as up:
+        document = json.loads((await up.raw(get("/openapi.json"))).partition(b"\r\n\r\n")[2])
+        assert {PLAIN, STREAMED} <= set(document["paths"])
+        streamed = document["paths"][STREAMED]["post"]["responses"]
+        assert list(streamed["200"]["content"]) == ["application/vnd.amazon.eventstream"]
+        assert {"400", "424", "503"} <= set(streamed)
+
+
+@pytest.mark.parametrize("name", ["", "-chat", "a" * 64, "chat/x", "ch at"])
+def test_a_name_that_is_none_is_refused_with_its_remedy(name):
+    document = {"endpoint": {"name": "e"}, "pools": {"worker": [{"host": "w"}]}, "sagemaker": {"endpointName": name}}
+    with pytest.raises(ConfigInvalidError) as caught:
+        from_document(document)
+    (problem,) = caught.value.problems
+    assert problem.path == "sagemaker.endpointName"

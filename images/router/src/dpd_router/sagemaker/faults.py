@@ -19,8 +19,6 @@ _SERVER_ERROR = 500
 _SERVICE = {
     401: (403, "AccessDeniedException"),
     403: (403, "AccessDeniedException"),
-    405: (400, "ValidationError"),
-    413: (400, "ValidationError"),
     429: (429, "ThrottlingException"),
     500: (500, "InternalFailure"),
     503: (503, "ServiceUnavailable"),
