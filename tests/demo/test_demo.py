@@ -149,6 +149,7 @@ def test_a_missing_manifest_is_bad_usage() -> None:
 
 
 @pytest.mark.parametrize("manifest", sorted(set(EXAMPLES.glob("*.yaml")) - {PAGE}), ids=lambda path: path.stem)
-def test_every_other_example_runs(manifest: Path) -> None:
+def test_every_other_example_runs_and_says_what_it_lacks_here(manifest: Path) -> None:
     done = demo(manifest)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert ("replaced by none" in done.stdout) == ("enableL2Cache: true" in manifest.read_text())

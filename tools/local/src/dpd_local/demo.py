@@ -137,6 +137,8 @@ def introduce(manifest: str, folder: Path, processes: Running) -> None:
         roles = sorted(set(verdict.ROLE.findall(processes.log(each))))
         if roles:
             print(f"            it says {', '.join(roles)}")
+        for note in each.notes:
+            print(f"            {note}")
 
 
 def address(processes: Running) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from dpd_local import podspec
+from dpd_local import podspec, substitutes
 from dpd_local.manifests import ROUTER_CONTAINER, Manifests, Object, container, worker_container
 from dpd_local.podspec import LOOPBACK
 
@@ -27,6 +27,7 @@ class Process:
     """One process to start: its command, its environment besides what it inherits, its folders, files and port.
 
     `sees` says how many healthy workers of each role a router must report before it is ready; empty for an engine.
+    `notes` says what of its pod is missing here, and what took its place.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Process:
     files: Mapping[Path, str]
     port: int
     sees: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def health(self) -> str:
@@ -118,15 +120,19 @@ def _engine(site: _Site, role: str, deployment: Object, name: str) -> _Engine:
     port = site.ports(1)[0]
     args = [images.local(each) for each in podspec.arguments(spec, variables)]
     args = podspec.with_flag(podspec.with_flag(args, "--host", LOOPBACK), "--port", str(port))
-    files = dict(mounted.files)
-    receiver = Receiver([], [])
+    args = substitutes.connector(args, site.notify)
+    own = substitutes.config_file(variables, (*mounted.folders, *site.runtime.folders), site.folder / name)
+    files = {**mounted.files, **own.files}
+    receiver, notes = Receiver([], []), own.notes or substitutes.store({}, variables)
     for path, text in mounted.files.items():
         if path.name == LMCACHE_FILE:
             settings = yaml.safe_load(text)
+            notes = substitutes.store(settings, variables)
             init, alloc = _json_list(settings.get("pd_peer_init_port")), _json_list(settings.get("pd_peer_alloc_port"))
             receiver = Receiver(site.ports(len(init)), site.ports(len(alloc)))
             files[path] = yaml.safe_dump(_local_lmcache(settings, receiver, site.notify), sort_keys=False)
     moved = {variable: images.local(mounted.local(value)) for variable, value in variables.items()}
+    moved.update(own.variables)
     if SIDE_PORT in moved:
         moved[SIDE_PORT] = str(site.ports(1)[0])  # each engine of one host needs its own
     process = Process(
@@ -137,6 +143,7 @@ def _engine(site: _Site, role: str, deployment: Object, name: str) -> _Engine:
         folders=tuple(mounted.folders.values()),
         files=files,
         port=port,
+        notes=notes,
     )
     return _Engine(process, receiver)
 
