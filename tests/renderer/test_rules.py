@@ -141,10 +141,9 @@ def test_several_prefillers_want_a_strategy_in_writing(said: Said) -> None:
         assert said(several | {"spec.intelligentRoutingSpec": {"enabled": True, "routingStrategy": strategy}}) == []
 
 
-def test_a_strategy_the_router_does_not_know_is_told(said: Said) -> None:
-    for strategy in ("kvaware", "session"):
-        (found,) = said({"spec.intelligentRoutingSpec": {"routingStrategy": strategy}})
-        assert found.startswith("warning: spec.intelligentRoutingSpec.routingStrategy: accepted, not drawn yet")
+def test_every_strategy_of_the_contract_is_drawn(said: Said) -> None:
+    for strategy in ("prefixaware", "kvaware", "session"):
+        assert said({"spec.intelligentRoutingSpec": {"routingStrategy": strategy}}) == []
 
 
 def test_fsx_without_its_names_is_told(said: Said) -> None:

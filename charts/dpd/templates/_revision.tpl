@@ -10,6 +10,7 @@ it works: a change of those, of a sidecar or of the router leaves the revision a
 
 {{/* Flags that have nothing to do with what a token's KV is. One that is not listed counts. */}}
 {{- define "dpd.revision.ignored" -}}
+- kv-events-config
 - max-num-seqs
 - max-num-batched-tokens
 - gpu-memory-utilization

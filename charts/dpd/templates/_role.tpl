@@ -41,7 +41,7 @@ worker:
 {{- $spec := ternary (dict) $values (hasKey $row "section") -}}
 {{- if hasKey $row "section" }}{{ $spec = get $values.pdSpec $row.section | default dict }}{{ end -}}
 {{- $resources := ternary $spec.resources $values.worker.resources (hasKey $row "section") | default dict -}}
-{{- $args := include "dpd.role.args" (dict "root" .root "row" $row "spec" $spec) | fromJsonArray -}}
+{{- $args := include "dpd.role.args" (dict "root" .root "role" .role "row" $row "spec" $spec) | fromJsonArray -}}
 {{- $ranks := include "dpd.args.value" (dict "args" $args "key" "tensor-parallel-size") | default "1" | int -}}
 {{- $limits := $resources.limits | default dict -}}
 {{- $gpus := 0 -}}
@@ -62,7 +62,7 @@ worker:
 | toJson -}}
 {{- end }}
 
-{{/* Takes {root, row, spec} → JSON list: worker.args <- defaults <- the role's args <- what the role implies. */}}
+{{/* Takes {root, role, row, spec} → JSON list: worker.args <- defaults <- the role's args <- what the role implies. */}}
 {{- define "dpd.role.args" -}}
 {{- $values := .root.Values -}}
 {{- $own := ternary .spec.args list (hasKey .row "section") | default list -}}
@@ -75,6 +75,7 @@ worker:
 {{- $implied := ternary list (.row.withLMCache | default list) (eq (include "dpd.transfer.nixl" .root) "true") -}}
 {{- $engine := include "dpd.transfer.engine" . -}}
 {{- if ne $engine "null" }}{{ $implied = concat $implied (list "--kv-transfer-config" $engine) }}{{ end -}}
+{{- $implied = concat $implied (include "dpd.routing.args" . | fromJsonArray) -}}
 {{ include "dpd.args.merge" (dict "base" $args "over" $implied) }}
 {{- end }}
 

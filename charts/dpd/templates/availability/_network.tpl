@@ -60,6 +60,7 @@ have numbers of their own, and those of UCX are picked as it connects.
   from:
     - {{- include "dpd.network.peer" . | nindent 6 }}
   {{- end }}
+{{- include "dpd.routing.network" . }}
 {{- $other := get (dict "prefill" "decode" "decode" "prefill") .role }}
 {{- if $other }}
 - from:

@@ -4,10 +4,6 @@
 {{- if or .Values.pdSpec (.Values.intelligentRoutingSpec | default dict).enabled }}true{{ end -}}
 {{- end }}
 
-{{- define "dpd.router.strategy" -}}
-{{ (.Values.intelligentRoutingSpec | default dict).routingStrategy | default "prefixaware" }}
-{{- end }}
-
 {{/* One leading slash, however the manifest writes it. */}}
 {{- define "dpd.router.invocationPath" -}}
 /{{ trimAll "/" (.Values.invocationEndpoint | default "invocations") }}
@@ -25,7 +21,6 @@
 
 {{- define "dpd.router.file" -}}
 {{- $root := . -}}
-{{- $routing := dict "strategy" (include "dpd.router.strategy" .) -}}
 {{- $file := dict
   "listen" (dict "host" "0.0.0.0" "port" 8080)
   "endpoint" (dict
@@ -35,13 +30,12 @@
   "discovery" (include "dpd.discovery.section" . | fromJson)
   "health" (dict "path" (include "dpd.healthPath" .))
   "timeouts" (dict "graceSeconds" (include "dpd.router.grace" . | int))
-  "routing" $routing -}}
+  "routing" (include "dpd.routing.section" . | fromJson) -}}
 {{- with include "dpd.edge.keepAlive" . | int }}{{ if ne . 75 }}{{ $_ := set $file.timeouts "idleSeconds" . }}{{ end }}{{ end -}}
 {{- with .Values.endpointName }}{{ $_ := set $file "sagemaker" (dict "endpointName" .) }}{{ end -}}
 {{- $roles := list "worker" -}}
 {{- if .Values.pdSpec -}}
   {{- $roles = list "prefill" "decode" -}}
-  {{- $_ := set $routing "threshold" (include "dpd.router.threshold" . | int) -}}
   {{- $_ := set $file "transfer" (include "dpd.transfer.section" . | fromYaml) -}}
 {{- end -}}
 {{- $pools := dict -}}

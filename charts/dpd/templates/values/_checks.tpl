@@ -63,10 +63,7 @@ invocationEndpoint: {{ $path | toJson }} is no path of a URL; use letters, digit
 
 {{- define "dpd.check.router" -}}
 {{- include "dpd.check.router.surface" . -}}
-{{- $strategy := include "dpd.router.strategy" . -}}
-{{- if not (has $strategy (list "prefixaware" "roundrobin")) }}
-intelligentRoutingSpec.routingStrategy: {{ $strategy }} is not something this chart's router can do yet; use prefixaware or roundrobin
-{{- end -}}
+{{- include "dpd.check.routing" . -}}
 {{- end }}
 
 {{- define "dpd.check.images" -}}
