@@ -93,7 +93,7 @@ def _wait(made: Endpoint, process: subprocess.Popen, seconds: float = 30) -> Non
 def bombard(made: Endpoint, cases: int, start: int) -> None:
     """Send about `cases` generated requests, good ones and bad ones, to everything the description holds."""
     schema = schemathesis.openapi.from_dict(made.described())
-    operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
     for number, (operation, mode) in enumerate((each, mode) for each in operations for mode in MODES):
         if mode is GenerationMode.NEGATIVE and operation.method == "get":
             continue  # what has neither parameters nor a body cannot be asked wrongly

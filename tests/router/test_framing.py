@@ -17,7 +17,7 @@ async def refusal(up, data: bytes) -> str:
     """Return what is wrong with how these bytes were refused, nothing when they were."""
     answer = await up.raw(data + get("/ping"))
     if not answer.startswith(b"HTTP/1.1 400 "):
-        return answer.decode("latin-1")[:80]
+        return str(answer[:80])
     if len(statuses(answer)) != 1:
         return "what follows was read as a request"
     return "" if b"connection: close" in answer and b'"error":{' in answer else "no proper refusal"

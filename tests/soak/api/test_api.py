@@ -2,6 +2,7 @@
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ CASES = int(os.environ.get("DPD_API_CASES", "2000"))
 
 
 @pytest.mark.timeout(3600)
-def test_no_generated_request_gets_a_fault_of_the_router_s_or_waits_without_end(tmp_path):
+def test_no_generated_request_gets_a_fault_of_the_router_s_or_waits_without_end(tmp_path: Path) -> None:
     start = int(os.environ.get("DPD_API_SEED", "0")) or random.randrange(1, 2**31)
     print(f"DPD_API_SEED={start} DPD_API_CASES={CASES}")
     with endpoint(tmp_path, threshold=4) as made:
