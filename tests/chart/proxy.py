@@ -88,7 +88,8 @@ def moved(folder: Path, text: str, ports: tuple[int, int, int], also: Mapping[st
     }.items():
         assert old in text, f"the configuration has no {old}"
         text = text.replace(old, new)
-    return text
+    # Started by root, nginx would serve as a user who may not enter a test's folders.
+    return f"user root;\n{text}" if os.geteuid() == 0 else text
 
 
 def container(documents: Any, role: str, name: str) -> Any:

@@ -76,7 +76,7 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             upstream.seen.append(Seen(self.command, self.path, headers, self.client_address))
             upstream.answer(self)
 
-        do_GET = do_POST = answer  # noqa: N815
+        do_GET = do_POST = do_PUT = answer  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

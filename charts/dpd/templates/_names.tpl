@@ -55,6 +55,10 @@
 {{ include "dpd.name" . }}-worker-checks
 {{- end }}
 
+{{- define "dpd.capture.scripts" -}}
+{{ include "dpd.name" . }}-s3-uploader
+{{- end }}
+
 {{/* One role's workload (Deployment, container, Service) and its LMCache ConfigMap. Takes {root, role}. */}}
 {{- define "dpd.workload.name" -}}
 {{ if ne .role "worker" }}{{ .role }}-{{ end }}{{ include "dpd.name" .root }}

@@ -42,6 +42,9 @@ checksum/lmcache: {{ . | sha256sum }}
 {{- if eq (include "dpd.metrics.enabled" .root) "true" }}
 checksum/collector: {{ include "dpd.collector.file" .root | sha256sum }}
 {{- end }}
+{{- if include "dpd.capture.isBeside" . }}
+checksum/capture: {{ include "dpd.capture.files" .root | sha256sum }}
+{{- end }}
 {{- with (.root.Values.kubernetes | default dict).podTemplateAnnotations }}
 {{ toYaml . }}
 {{- end }}
@@ -71,6 +74,9 @@ containers:
   - {{- include "dpd.container.proxy" . | nindent 4 }}
   {{- if eq (include "dpd.metrics.enabled" .root) "true" }}
   - {{- include "dpd.container.collector" (dict "root" .root "env" (include "dpd.collector.env" . | fromYamlArray)) | nindent 4 }}
+  {{- end }}
+  {{- if include "dpd.capture.isBeside" . }}
+  - {{- include "dpd.container.uploader" . | nindent 4 }}
   {{- end }}
 volumes:
   {{- include "dpd.volumes" . | trim | nindent 2 }}

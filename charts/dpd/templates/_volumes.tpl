@@ -14,6 +14,7 @@
 - proxy-tmp
 - worker-checks
 - collector-config
+- capture-scripts
 {{- end }}
 
 {{- define "dpd.volumes" -}}
@@ -39,6 +40,7 @@
 - name: collector-config
   configMap: {name: {{ include "dpd.collector.config" .root }}}
 {{- end }}
+{{- include "dpd.capture.volumes" . }}
 {{- with (.root.Values.kubernetes | default dict).volumes }}
 {{ toYaml . }}
 {{- end }}

@@ -37,11 +37,13 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is signed: address, query, further headers."""
+    """What is signed: address, query, further headers, method, and the SHA-256 of the body."""
 
     base: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: str = _EMPTY
 
     @property
     def url(self) -> str:
@@ -67,17 +69,18 @@ def keys_of(environment: Mapping[str, str], client: Client) -> Keys:
 
 
 def signed(asked: Request, keys: Keys, region: str, now: datetime) -> dict[str, str]:
-    """Return the headers of a GET, signature included."""
+    """Return the headers of a request, signature included."""
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     parts = urllib.parse.urlsplit(asked.base)
-    headers = {"x-amz-content-sha256": _EMPTY, "x-amz-date": stamp}
+    headers = {"x-amz-content-sha256": asked.body, "x-amz-date": stamp}
+    headers |= {name: value for name, value in asked.headers.items() if name.startswith("x-amz-")}
     if keys.session:
         headers["x-amz-security-token"] = keys.session
     named = {"host": parts.netloc, **headers}
     names = ";".join(sorted(named))
     lines = "".join(f"{name}:{named[name]}\n" for name in sorted(named))
-    canonical = f"GET\n{parts.path}\n{asked.canonical_query}\n{lines}\n{names}\n{_EMPTY}"
+    canonical = f"{asked.method}\n{parts.path}\n{asked.canonical_query}\n{lines}\n{names}\n{asked.body}"
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{keys.secret}".encode()
     for each in scope.split("/"):

@@ -8,6 +8,7 @@ local limits = {}
 -- most: in service at once. room: more that may wait. patience: seconds they wait at most. status: of a refusal.
 local settings
 local turns
+local waiting, refused = 0, 0
 
 function limits.setup(given)
   settings = given
@@ -19,7 +20,7 @@ function limits.start()
 end
 
 local function refuse()
-  metrics.refused()
+  refused = refused + 1
   ngx.req.discard_body()
   ngx.status = settings.status
   ngx.header["Content-Type"] = "application/json"
@@ -34,6 +35,14 @@ local function refuse()
     )
   )
   return ngx.exit(ngx.HTTP_OK)
+end
+
+-- Waiting is a state of the request: whoever is told of its end first takes it from the count.
+local function waited(context)
+  if context.waits then
+    context.waits = nil
+    waiting = waiting - 1
+  end
 end
 
 -- Decoders hold pages for a request that names a transfer until it is read: it waits as long as it takes.
@@ -53,9 +62,10 @@ function limits.enter()
   elseif -turns:count() >= settings.room and turns:count() <= 0 then
     return refuse()
   end
-  metrics.waits(context)
+  context.waits = true
+  waiting = waiting + 1
   local has_turn = turns:wait(patience)
-  metrics.waited(context)
+  waited(context)
   if not has_turn then
     return refuse()
   end
@@ -63,9 +73,15 @@ function limits.enter()
 end
 
 function limits.leave()
+  waited(ngx.ctx)
   if ngx.ctx.has_turn then
     turns:post(1)
   end
+end
+
+function limits.expose()
+  metrics.single("dpd_proxy_waiting_requests", "gauge", waiting, "Invocations that wait, under worker.requestLimits.")
+  metrics.single("dpd_proxy_refused_requests_total", "counter", refused, "Invocations refused, under worker.requestLimits.")
 end
 
 return limits

@@ -33,7 +33,7 @@ function metrics.setup()
 end
 
 -- An invocation asks the model for something. Probes, scrapes and the list of models are none.
-local function is_invocation()
+function metrics.is_invocation()
   if ngx.req.get_method() ~= "POST" then
     return false
   end
@@ -54,7 +54,7 @@ local function observe(name, milliseconds)
 end
 
 function metrics.begin()
-  if is_invocation() then
+  if metrics.is_invocation() then
     ngx.ctx.invocation = true
     store:incr("concurrent", 1, 0)
   end
@@ -73,7 +73,6 @@ function metrics.finish()
   if not ngx.ctx.invocation then
     return
   end
-  metrics.waited(ngx.ctx)
   store:incr("concurrent", -1, 0)
   store:incr("invocations", 1, 0)
   observe("latency", tonumber(ngx.var.request_time) * 1000)
@@ -85,53 +84,50 @@ function metrics.finish()
   end
 end
 
--- Waiting for a turn is a state of the request: whoever is told of its end first takes it from the count.
-function metrics.waits(context)
-  context.waits = true
-  store:incr("waiting", 1, 0)
+function metrics.count(key)
+  store:incr(key, 1, 0)
 end
 
-function metrics.waited(context)
-  if context.waits then
-    context.waits = nil
-    store:incr("waiting", -1, 0)
-  end
+function metrics.counted(key)
+  return store:get(key) or 0
 end
 
-function metrics.refused()
-  store:incr("refused", 1, 0)
-end
-
-local function head(name, kind, help)
+function metrics.head(name, kind, help)
   ngx.say("# HELP ", name, " ", help)
   ngx.say("# TYPE ", name, " ", kind)
 end
 
+-- One sample with the pod's labels and, if given, one of its own.
+function metrics.say(name, value, own)
+  ngx.say(name, "{", labels, own and "," .. own or "", "} ", value)
+end
+
 local function histogram(name, key, help)
-  head(name, "histogram", help)
+  metrics.head(name, "histogram", help)
   local count = 0
   for slot = 1, #BUCKETS + 1 do
-    count = count + (store:get(key .. ":" .. slot) or 0)
-    ngx.say(name, "_bucket{", labels, ',le="', BUCKETS[slot] or "+Inf", '"} ', count)
+    count = count + metrics.counted(key .. ":" .. slot)
+    metrics.say(name .. "_bucket", count, 'le="' .. (BUCKETS[slot] or "+Inf") .. '"')
   end
-  ngx.say(name, "_sum{", labels, "} ", store:get(key .. ":sum") or 0)
-  ngx.say(name, "_count{", labels, "} ", count)
+  metrics.say(name .. "_sum", metrics.counted(key .. ":sum"))
+  metrics.say(name .. "_count", count)
+end
+
+-- A counter or gauge without labels of its own.
+function metrics.single(name, kind, value, help)
+  metrics.head(name, kind, help)
+  metrics.say(name, value)
 end
 
 function metrics.expose()
   ngx.header["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
-  head("model_invocations_total", "counter", "Invocations answered, whatever the answer.")
-  ngx.say("model_invocations_total{", labels, "} ", store:get("invocations") or 0)
-  head("model_errors_total", "counter", "Invocations answered with an error, by the class of its status.")
+  local total, now = metrics.counted("invocations"), metrics.counted("concurrent")
+  metrics.single("model_invocations_total", "counter", total, "Invocations answered, whatever the answer.")
+  metrics.single("model_concurrent_requests", "gauge", now, "Invocations being served now.")
+  metrics.head("model_errors_total", "counter", "Invocations answered with an error, by the class of its status.")
   for _, class in ipairs({ "4xx", "5xx" }) do
-    ngx.say("model_errors_total{", labels, ',status_class="', class, '"} ', store:get("errors:" .. class) or 0)
+    metrics.say("model_errors_total", metrics.counted("errors:" .. class), 'status_class="' .. class .. '"')
   end
-  head("model_concurrent_requests", "gauge", "Invocations being served now.")
-  ngx.say("model_concurrent_requests{", labels, "} ", store:get("concurrent") or 0)
-  head("dpd_proxy_waiting_requests", "gauge", "Invocations that wait for their turn, under worker.requestLimits.")
-  ngx.say("dpd_proxy_waiting_requests{", labels, "} ", store:get("waiting") or 0)
-  head("dpd_proxy_refused_requests_total", "counter", "Invocations refused, under worker.requestLimits.")
-  ngx.say("dpd_proxy_refused_requests_total{", labels, "} ", store:get("refused") or 0)
   histogram("model_latency_milliseconds", "latency", "From an invocation's first byte to the last byte of its answer.")
   histogram("model_ttfb_milliseconds", "ttfb", "From an invocation's first byte to the first byte of its answer's body.")
 end

@@ -11,7 +11,7 @@ Without the AWS Load Balancer Controller nothing acts on its Ingress, and nothin
 {{- define "dpd.edge.kind" -}}
 {{- if ne .Values.edge.kind "auto" -}}
 {{ .Values.edge.kind }}
-{{- else if or .Values.loadBalancer .Values.tlsConfig .Values.dnsConfig -}}
+{{- else if or .Values.loadBalancer .Values.tlsConfig .Values.dnsConfig (include "dpd.capture.balancer" .) -}}
 alb
 {{- else -}}
 none

@@ -18,7 +18,7 @@ stops is sent nothing new and keeps what it has for its grace period.
   (printf "%s/healthcheck-path" $prefix) (include "dpd.edge.healthPath" .)
   (printf "%s/success-codes" $prefix) "200"
   (printf "%s/target-group-attributes" $prefix) (join "," $attributes)
-  (printf "%s/load-balancer-attributes" $prefix) (printf "idle_timeout.timeout_seconds=%d" (int ($balancer.idleTimeoutSeconds | default 60))) -}}
+  (printf "%s/load-balancer-attributes" $prefix) (printf "idle_timeout.timeout_seconds=%d%s" (int ($balancer.idleTimeoutSeconds | default 60)) (include "dpd.capture.balancer" .)) -}}
 {{- with ((.Values.tlsConfig | default dict).customCertificateConfig | default dict).acmArn -}}
 {{- $_ := set $own (printf "%s/certificate-arn" $prefix) . -}}
 {{- $_ := set $own (printf "%s/listen-ports" $prefix) (toJson (list (dict "HTTP" 80) (dict "HTTPS" 443))) -}}

@@ -7,12 +7,19 @@
 
 {{/* Takes {root, role} → nginx.conf of that role: what is off leaves no trace in it. */}}
 {{- define "dpd.proxy.conf" -}}
+{{- $limits := include "dpd.proxy.limits" . -}}
+{{- $capture := include "dpd.capture.settings" . -}}
+{{- $parts := list -}}
+{{- with $limits }}{{ $parts = append $parts (print "limits = " .) }}{{ end -}}
+{{- with $capture }}{{ $parts = append $parts (print "capture = " .) }}{{ end -}}
 {{- $facts := dict
   "Template" .root.Template
   "role" .role
   "port" (int .root.Values.worker.modelInvocationPort.containerPort)
   "keepAlive" (include "dpd.edge.keepAlive" .root | trim)
-  "limits" (include "dpd.proxy.limits" .) -}}
+  "settings" (ternary (printf "{ %s }" (join ", " $parts)) "{}" (not (empty $parts)))
+  "isLimited" (not (empty $limits))
+  "copyMemory" (ternary (int .root.Values.capture.memoryMiB) 0 (not (empty $capture))) -}}
 {{ tpl (.root.Files.Get "files/proxy/nginx.conf") $facts | trim }}
 {{- end }}
 
@@ -25,21 +32,25 @@
 {{- end -}}
 {{- end }}
 
-{{/* Takes the root → the Lua modules that some configuration asks for, as a JSON list. */}}
+{{/* Takes {root, role} → the Lua modules that the role's configuration asks for, as a JSON list. */}}
 {{- define "dpd.proxy.modules" -}}
-{{- $modules := list "metrics" "unreachable" -}}
-{{- if include "dpd.proxy.limits" (dict "root" . "role" "") }}{{ $modules = append $modules "limits" }}{{ end -}}
+{{- $modules := list "metrics" "relay" "unreachable" -}}
+{{- if include "dpd.proxy.limits" . }}{{ $modules = append $modules "limits" }}{{ end -}}
+{{- if include "dpd.capture.settings" . }}{{ $modules = append $modules "capture" }}{{ end -}}
 {{ toJson $modules }}
 {{- end }}
 
-{{/* Takes the root → the proxy's files: a configuration for each role, and its Lua. */}}
+{{/* Takes the root → the proxy's files: a configuration for each role, and the Lua of all of them. */}}
 {{- define "dpd.proxy.files" -}}
 {{- $root := . -}}
+{{- $modules := list -}}
 {{- range include "dpd.proxy.roles" . | fromJsonArray }}
+{{- $each := dict "root" $root "role" . }}
+{{- $modules = concat $modules (include "dpd.proxy.modules" $each | fromJsonArray) }}
 {{ . }}.conf: |
-  {{- include "dpd.proxy.conf" (dict "root" $root "role" .) | nindent 2 }}
+  {{- include "dpd.proxy.conf" $each | nindent 2 }}
 {{- end }}
-{{- range include "dpd.proxy.modules" . | fromJsonArray }}
+{{- range $modules | uniq | sortAlpha }}
 {{ . }}.lua: |
   {{- $root.Files.Get (printf "files/proxy/%s.lua" .) | trim | nindent 2 }}
 {{- end }}
@@ -47,8 +58,9 @@
 
 {{/* Of what this role's proxy reads: another role's change starts no pod anew. Takes {root, facts}. */}}
 {{- define "dpd.proxy.checksum" -}}
-{{- $read := include "dpd.proxy.conf" (dict "root" .root "role" .facts.role) -}}
-{{- range include "dpd.proxy.modules" .root | fromJsonArray }}
+{{- $each := dict "root" .root "role" .facts.role -}}
+{{- $read := include "dpd.proxy.conf" $each -}}
+{{- range include "dpd.proxy.modules" $each | fromJsonArray }}
   {{- $read = print $read ($.root.Files.Get (printf "files/proxy/%s.lua" .)) -}}
 {{- end -}}
 {{ sha256sum $read }}
