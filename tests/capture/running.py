@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler
@@ -41,8 +41,9 @@ class Pod:
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.proxy.relay, timeout=PATIENCE, trust_env=False)
 
-    def post(self, body: bytes = b"{}", **headers: str) -> httpx.Response:
-        return self.client.post(COMPLETIONS, content=body, headers={"content-type": "application/json", **headers})
+    def post(self, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> httpx.Response:
+        told = {"content-type": "application/json", **(headers or {})}
+        return self.client.post(COMPLETIONS, content=body, headers=told)
 
     def handed_over(self, number: int) -> None:
         """Wait until the proxy has handed that many records over."""

@@ -36,7 +36,7 @@ def test_request_and_answer_are_stored_as_they_passed(bucket: Service, tmp_path:
     ).encode()
     with capturing(tmp_path, bucket, captureContentTypeHeader=JSON) as pod, engine(pod.proxy, echo):
         headers = {"X-Amzn-SageMaker-Inference-Id": "i-1", "X-Amzn-SageMaker-Custom-Attributes": "a=b"}
-        assert pod.post(body, **{"X-Request-Id": "r-1", **headers}).content == body
+        assert pod.post(body, {"X-Request-Id": "r-1", **headers}).content == body
         pod.stored(1)
     ((key, content),) = objects(bucket).items()
     folder = "captures/5d40535de1622c43/pod/dpd-test/AllTraffic"
@@ -107,7 +107,7 @@ def test_only_the_manifests_content_types_are_text(
     bucket: Service, tmp_path: Path, content_type: str, body: bytes, encoding: str
 ) -> None:
     with capturing(tmp_path, bucket, captureContentTypeHeader=JSON) as pod, engine(pod.proxy, echo):
-        pod.post(body, **{"content-type": content_type})
+        pod.post(body, {"content-type": content_type})
         pod.stored(1)
     (record,) = records(bucket)
     told = record["captureData"]["endpointInput"]
@@ -117,7 +117,7 @@ def test_only_the_manifests_content_types_are_text(
 def test_what_is_compressed_is_no_text_and_without_types_nothing_is(bucket: Service, tmp_path: Path) -> None:
     packed = gzip.compress(b"{}")
     with capturing(tmp_path, bucket, captureContentTypeHeader=JSON) as pod, engine(pod.proxy, echo):
-        pod.post(packed, **{"content-encoding": "gzip"})
+        pod.post(packed, {"content-encoding": "gzip"})
         pod.stored(1)
     (record,) = records(bucket)
     assert (record["captureData"]["endpointInput"]["encoding"], data(record["captureData"]["endpointInput"])) == (
@@ -140,7 +140,7 @@ def test_what_exceeds_the_payload_limit_is_cut_off_and_says_so(bucket: Service, 
     small, large = os.urandom(KIBIBYTE), os.urandom(5000 * KIBIBYTE)
     with capturing(tmp_path, bucket, payloadConfig__maxPayloadSizeKB=1) as pod, engine(pod.proxy, echo):
         for name, body in (("1", small), ("2", large)):
-            assert pod.post(body, **{"X-Request-Id": name}).content == body
+            assert pod.post(body, {"X-Request-Id": name}).content == body
         pod.stored(2)
     exact, cut = (record["captureData"] for record in records(bucket))
     for side in ("endpointInput", "endpointOutput"):
@@ -170,7 +170,7 @@ def test_a_body_of_unknown_length_or_without_room_passes_as_it_comes_and_its_ans
 
     with capturing(tmp_path, bucket, "--set=capture.memoryMiB=8") as pod, engine(pod.proxy, answer):
         assert pod.client.post(COMPLETIONS, content=body(), headers={"X-Request-Id": "1"}).content == b"ok"
-        assert pod.post(large, **{"X-Request-Id": "2"}).content == b"ok"
+        assert pod.post(large, {"X-Request-Id": "2"}).content == b"ok"
         pod.stored(2)
     chunked, without_room = (record["captureData"] for record in records(bucket))
     assert (chunked["endpointInput"]["data"], chunked["endpointInput"]["truncated"]) == ("", True)
@@ -233,15 +233,15 @@ def test_drains_refusals_and_what_no_engine_answered_are_no_records(bucket: Serv
         assert pod.post().status_code == 502
         release = threading.Event()
         with engine(pod.proxy, partial(held, release)):
-            first = threading.Thread(target=pod.post, kwargs={"X-Request-Id": "kept"})
+            first = threading.Thread(target=pod.post, kwargs={"headers": {"X-Request-Id": "kept"}})
             first.start()
             pod.proxy.eventually("model_concurrent_requests", 1)
             assert pod.post().status_code == 429
             release.set()
             first.join()
             assert pod.client.get("/health").status_code == 200
-            assert pod.post(**{"X-Dpd-Transfer": "drain"}).status_code == 200
-            assert pod.post(**{"X-Dpd-Transfer": "read", "X-Request-Id": "read"}).status_code == 200
+            assert pod.post(headers={"X-Dpd-Transfer": "drain"}).status_code == 200
+            assert pod.post(headers={"X-Dpd-Transfer": "read", "X-Request-Id": "read"}).status_code == 200
             pod.stored(2)
         assert pod.stop() == 0
     assert [record["eventMetadata"]["requestId"] for record in records(bucket)] == ["kept", "read"]
@@ -265,7 +265,7 @@ def test_records_are_encrypted_with_the_manifests_key(bucket: Service, tmp_path:
 def test_a_batch_is_one_object_and_what_is_left_is_stored_when_the_pod_stops(bucket: Service, tmp_path: Path) -> None:
     with capturing(tmp_path, bucket, bufferConfig__batchSize=3) as pod, engine(pod.proxy, echo):
         for number in range(5):
-            pod.post(**{"X-Request-Id": str(number)})
+            pod.post(headers={"X-Request-Id": str(number)})
         pod.stored(3)
         pod.handed_over(5)
         assert pod.proxy.counts()["dpd_capture_stored_objects_total"] == 1

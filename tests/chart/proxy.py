@@ -104,11 +104,13 @@ def running(folder: Path, *flags: str, role: str = "decode", also: Mapping[str, 
     """Run a role's nginx of the page's endpoint, `flags` given to helm, until the block ends; nothing is behind it."""
     found = program()
     documents = manifests(template("helm", CHART / "ci" / "dpd-values.yaml", *flags))
-    ports = relay, metrics, upstream = tuple(free_ports(3))
+    relay, metrics, upstream = free_ports(3)
     config = named(documents, "ConfigMap", "dpd-test-proxy")["data"]
     (folder / "tmp").mkdir(exist_ok=True)
     for name, text in config.items():
-        (folder / name).write_text(moved(folder, text, ports, also or {}) if name == f"{role}.conf" else text)
+        (folder / name).write_text(
+            moved(folder, text, (relay, metrics, upstream), also or {}) if name == f"{role}.conf" else text
+        )
     variables = container(documents, role, "sidecar-reverse-proxy")["env"]
     environment = {each["name"]: each.get("value", f"a-{each['name'].lower()}") for each in variables}
     command = [*found.command, "-e", "stderr", "-p", str(folder), "-c", str(folder / f"{role}.conf")]

@@ -293,3 +293,14 @@ def test_limits_without_a_number_to_hold_are_told(said: Said) -> None:
         f"warning: {limits}: limits nothing without maxConcurrentRequests; add it, or remove requestLimits"
     ]
     assert said({limits: {"maxQueueSize": 5, "maxConcurrentRequests": 5}}) == []
+
+
+@pytest.mark.parametrize("tier", ["modelPod", "loadBalancer"])
+def test_captures_need_a_place(tier: str, said: Said) -> None:
+    capture = "spec.dataCapture"
+    fact = f"required when {tier} is enabled and there is no tlsConfig.tlsCertificateOutputS3Uri"
+    assert said({capture: {tier: {"enabled": True}}}) == [f"{capture}.s3Uri: {fact}; add it"]
+    assert said({capture: {tier: {"enabled": False}}}) == []
+    assert said({capture: {tier: {"enabled": True}, "s3Uri": "s3://here"}}) == []
+    by_certificates = {"tlsCertificateOutputS3Uri": "s3://certificates/below"}
+    assert said({capture: {tier: {"enabled": True}}, "spec.tlsConfig": by_certificates}) == []

@@ -46,7 +46,7 @@ class Captured:
         """Return endpointInput or endpointOutput. What was cut off is said beside it."""
         content_type = self.facts.get(f"{name}-type", "")
         data, encoding = _written(kept, texts.encoding(content_type, self.facts.get(f"{name}-encoding", "")))
-        told = {"observedContentType": content_type, "mode": mode, "data": data, "encoding": encoding}
+        told: dict[str, Any] = {"observedContentType": content_type, "mode": mode, "data": data, "encoding": encoding}
         size = int(self.facts.get(f"{name}-size", -1))
         is_cut_off = name == "output" and self.facts.get("output-whole") != "true"
         if size != len(kept) or is_cut_off:

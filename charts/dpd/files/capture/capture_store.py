@@ -10,12 +10,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from capture_buffer import Batch, Buffer
-
 from model_aws import Keys, Request, keys_of, signed
 from model_files import FetchError
 from model_http import Client, request
@@ -130,17 +129,19 @@ class Storing:
         return True
 
 
+_MEANINGS = {
+    301: "the bucket is in another region; set capture.s3.region",
+    307: "the bucket is in another region; set capture.s3.region",
+    400: "refused; check capture.s3.region and dataCapture.modelPod.kmsKeyId",
+    401: "refused; check the pod's credentials",
+    403: "refused; let the pod's role put objects there, and use the KMS key if there is one",
+    404: "there is no such bucket; check dataCapture.s3Uri",
+}
+
+
 def _said(place: Place, error: Exception, seconds: float) -> str:
     where = f"s3://{place.bucket}/{place.prefix}"
-    explain: Callable[[int], str] = {
-        301: "the bucket is in another region; set capture.s3.region",
-        307: "the bucket is in another region; set capture.s3.region",
-        400: "refused; check capture.s3.region and dataCapture.modelPod.kmsKeyId",
-        401: "refused; check the pod's credentials",
-        403: "refused; let the pod's role put objects there, and use the KMS key if there is one",
-        404: "there is no such bucket; check dataCapture.s3Uri",
-    }.get
     if isinstance(error, urllib.error.HTTPError):
         with error:
-            return f"{where}: HTTP {error.code}, {explain(error.code, 'not now')}; trying again"
+            return f"{where}: HTTP {error.code}, {_MEANINGS.get(error.code, 'not now')}; trying again"
     return f"{where}: {error or type(error).__name__} after {seconds:.1f} s; trying again"

@@ -58,7 +58,6 @@ role}.
 {{- end }}
 
 {{- define "dpd.check.capture" -}}
-{{- $capture := .Values.dataCapture | default dict -}}
 {{- if and (or (include "dpd.capture.pod" .) (include "dpd.capture.balancer" .)) (not (include "dpd.capture.uri" .)) }}
 dataCapture.s3Uri: absent, and there is no tlsConfig.tlsCertificateOutputS3Uri whose bucket would be taken; add it
 {{- end -}}

@@ -10,6 +10,7 @@ from dpd.endpoint import Endpoint
 from dpd.problems import Problem
 from dpd.rules import (
     caching,
+    capturing,
     command,
     edge,
     engine_flags,
@@ -88,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     caching.own_file_is_a_path,
     caching.nothing_is_overridden,
     caching.plugin_is_found,
+    capturing.captures_have_a_place,
     edge.dns_has_a_certificate,
     edge.limits_have_metrics,
     edge.limits_limit_something,
