@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import openai
@@ -30,7 +31,7 @@ IMAGE = [
     {"type": "image_url", "image_url": {"url": "https://images.example/fox.png", "detail": "low"}},
 ]
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
-ASKS = {
+ASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "chat": (CHAT, {}),
     "a stream": (CHAT, {"stream": True}),
     "a stream with usage": (CHAT, {"stream": True, "stream_options": {"include_usage": True}}),
@@ -66,10 +67,10 @@ ASKS = {
 
 def body(path: str, changes: dict, text: str) -> dict:
     """A request of the path's form with a prompt of its own."""
-    common = {"model": "m", "max_tokens": 12, "temperature": 0}
+    common: dict[str, Any] = {"model": "m", "max_tokens": 12, "temperature": 0}
     match path:
         case "/v1/completions":
-            prompt = {"prompt": text}
+            prompt: dict[str, Any] = {"prompt": text}
         case "/v1/responses":
             prompt = {"input": text, "max_output_tokens": 12}
         case _:
@@ -110,7 +111,7 @@ async def got(client: httpx.AsyncClient, url: str, content: bytes, request_id: s
 @pytest.mark.parametrize("long", [False, True], ids=["short", "disaggregated"])
 async def test_every_answer_has_the_engines_own_bytes(engines, long):
     async with over(engines) as up, httpx.AsyncClient(timeout=60) as client:
-        wrong = {}
+        wrong: dict[str, Any] = {}
         for name, (path, changes) in ASKS.items():
             text = f"{name}: " + (FOX * 600 if long else FOX)
             content = json.dumps(body(path, changes, text), ensure_ascii=False, indent=1).encode()

@@ -66,7 +66,9 @@ def test_a_bucket_of_two_a_minute_gives_two_at_once_and_one_every_thirty_seconds
 
 def gate(ring=None, forward=False, common=None, **own):
     keys = None if ring is None else lambda: ring
-    return Gate(Routes("/v1/chat/completions"), keys, lambda: 0.0, Rates(common, own), forward=forward)
+    return Gate(
+        Routes("/v1/chat/completions", sagemaker="mine"), keys, lambda: 0.0, Rates(common, own), forward=forward
+    )
 
 
 RING = keyring({"team": "k"})
@@ -110,6 +112,9 @@ def test_a_head_alone_decides_who_comes_in(made, path, headers, caller, kept, st
     [
         (gate(), CHAT, None),
         (gate(), "/tokenize", None),
+        (gate(), "/endpoints/mine/invocations", None),
+        (gate(), "/endpoints/mine/invocations-response-stream", None),
+        (gate(), "/endpoints/other/invocations", SMALL_BODY),
         (gate(), "/health", SMALL_BODY),
         (gate(), "/nowhere", SMALL_BODY),
         (gate(RING), CHAT, SMALL_BODY),

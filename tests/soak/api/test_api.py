@@ -16,10 +16,8 @@ def test_no_generated_request_gets_a_fault_of_the_router_s_or_waits_without_end(
     start = int(os.environ.get("DPD_API_SEED", "0")) or random.randrange(1, 2**31)
     print(f"DPD_API_SEED={start} DPD_API_CASES={CASES}")
     with endpoint(tmp_path, threshold=4) as made:
-        round_ = 0
-        while sum(made.answers.values()) < CASES:
-            bombard(made, CASES, start + 1000 * round_)
-            round_ += 1
+        bombard(made, CASES, start)
+        assert sum(made.answers.values()) >= 0.9 * CASES, "hypothesis runs out of different cases for small requests"
         print(f"{sum(made.answers.values())} requests: {pretty(made.answers)}")
         assert not any(quiet(made, 120).values())
         assert lines(made, "disaggregate=True")

@@ -5,7 +5,7 @@ A client without a key must not make the router hold megabytes to hear that it h
 
 from collections.abc import Callable, Mapping
 
-from dpd_router.api import Kind, Routes
+from dpd_router.api import Routes
 from dpd_router.auth.bucket import Bucket, Rate
 from dpd_router.auth.keys import Keyring
 from dpd_router.errors import RouterError, TooManyRequestsError, UnauthorizedError
@@ -38,7 +38,7 @@ class Gate:
     def admit(self, path: str, headers: Headers) -> Admission:
         """Return who calls and with which headers the request goes on, or why it does not."""
         row = self._routes.find(path)
-        body_bytes = None if row is not None and row.kind in (Kind.PATH, Kind.RELAY) else SMALL_BODY
+        body_bytes = None if row is not None and row.schema else SMALL_BODY
         if self._keyring is None or row is None or row.open:
             return Admission(headers, body_bytes=body_bytes)
         caller, kept, error = self._recognise(self._keyring(), headers)
