@@ -11,9 +11,9 @@ export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
 IEC ?= examples/llama-3.3-70b-dpd.yaml
 OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
-APART := tests/engines tests/soak tests/cluster
+APART := tests/engines tests/images tests/soak tests/cluster
 
-.PHONY: help demo render test conformance soak coverage e2e-engines test-quick lint format generate verify goldens lock tools kubernetes package clean
+.PHONY: help demo render test conformance soak coverage e2e-engines test-quick lint format generate verify goldens lock tools kubernetes images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ verify: $(VENV)/.installed ## Fail when a generated file is stale
 
 goldens: tools ## Write tests/cases goldens again; read the diff before you commit it
 	@UPDATE_GOLDENS=1 $(BIN)/pytest -q tests/renderer tests/chart -k golden
+
+images: tools ## Build router, simulator and the engines' image without Docker or a registry, and run them (root; Debian)
+	@PYTHONPATH=tests $(BIN)/pytest tests/images
 
 package: .cache/bin/.helm ## Package the charts into build/
 	@mkdir -p build && $(GOBIN)/helm package charts/dpd charts/dpd-operator -d build

@@ -1,0 +1,48 @@
+"""Debian's packages, unpacked under .cache for the tests; nothing is installed and no root is needed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+
+class UnavailableError(Exception):
+    """A program cannot be had here; the message says why."""
+
+
+def apt(*arguments: str, folder: Path) -> str:
+    """Run apt-get as an ordinary user and return what it prints; raise UnavailableError with its complaint.
+
+    The lists of packages are our own, below `folder`: a new machine has none, and changing the machine's takes root.
+    """
+    own = {"Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache", "APT::Sandbox::User": "root"}
+    options = [word for name, value in own.items() for word in ("-o", f"{name}={value}")]
+    place = folder / "archives"
+    done = subprocess.run(["apt-get", *options, *arguments], cwd=place, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UnavailableError(f"apt-get {arguments[0]} failed: {' '.join(done.stderr.split())}")
+    return done.stdout
+
+
+def unpack(folder: Path, packages: list[str]) -> Path:
+    """Download packages and what they need, as far as this machine lacks it, and unpack them; return their root.
+
+    Changes nothing outside `folder`, which is emptied first. Raises UnavailableError.
+    """
+    for tool in ("apt-get", "dpkg-deb"):
+        if not shutil.which(tool):
+            raise UnavailableError(f"{tool} is not on PATH, and {packages[0]} is not installed")
+    shutil.rmtree(folder, ignore_errors=True)
+    archives = folder / "archives"
+    for each in (archives, folder / "lists" / "partial", folder / "cache" / "archives" / "partial"):
+        each.mkdir(parents=True)
+    apt("update", "--quiet=2", folder=folder)
+    wanted = ["install", "--print-uris", "--quiet=2", "-o", "Debug::NoLocking=1", "--no-install-recommends", *packages]
+    plan = apt(*wanted, folder=folder)
+    needed = [line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'")]
+    apt("download", "--quiet=2", *needed, folder=folder)
+    root = folder / "root"
+    for archive in sorted(archives.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", archive, root], check=True)
+    for leftover in (archives, folder / "lists", folder / "cache"):
+        shutil.rmtree(leftover)
+    return root
