@@ -72,3 +72,9 @@ def disaggregated(stacks: Stacks) -> Endpoint:
 def small(stacks: Stacks) -> Endpoint:
     """The same with a decoder buffer of 24 pages: less than two of the longest prompts; the router knows it."""
     return stacks.small()
+
+
+@pytest.fixture
+def nixl(stacks: Stacks) -> Endpoint:
+    """A prefiller, a decoder and the router, with vLLM's NixlConnector."""
+    return stacks.nixl()

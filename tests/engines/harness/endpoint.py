@@ -70,6 +70,14 @@ def colocated(disaggregated: Document) -> Document:
     return changed
 
 
+def by_nixl_connector(endpoint: Document) -> Document:
+    """The same endpoint with vLLM's NixlConnector in place of LMCache: the decoder fetches what the prefiller holds."""
+    changed = copy.deepcopy(endpoint)
+    changed["metadata"]["name"] = "tiny-nixl"
+    changed["metadata"]["annotations"]["inference.sagemaker.aws.amazon.com/dpd-connector"] = "nixl"
+    return changed
+
+
 def with_variable(endpoint: Document, name: str, value: str) -> Document:
     """The same endpoint with another value of one of its workers' environment variables."""
     changed = copy.deepcopy(endpoint)

@@ -17,6 +17,7 @@ from engines.harness.client import post
 from engines.harness.endpoint import (
     Document,
     Endpoint,
+    by_nixl_connector,
     colocated,
     document,
     prepare,
@@ -77,6 +78,10 @@ class Stacks:
         return self._use(
             "small", lambda: with_variable(document(), "PD_BUFFER_SIZE", size), {"pagesPerDecoder": SMALL_PAGES}
         )
+
+    def nixl(self) -> Endpoint:
+        """The endpoint of endpoint.yaml with vLLM's NixlConnector."""
+        return self._use("nixl", lambda: by_nixl_connector(document()))
 
     def stop(self) -> None:
         """End the disaggregated endpoint: the next test that asks for one gets a fresh one."""
