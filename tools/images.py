@@ -8,6 +8,7 @@ debootstrap from the very mirror that this machine's apt uses, for a machine tha
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -117,11 +118,28 @@ def base(buildah: Buildah, root: Path) -> None:
     shutil.rmtree(system)
 
 
+def inputs(image: Image) -> str:
+    """Digest of what an image is made of: its Dockerfile, and of its context what .dockerignore lets through."""
+    context = ROOT / image.context
+    rules = context / ".dockerignore"
+    let_through = [each for line in rules.read_text().split() if line[0] == "!" for each in context.glob(line[1:])]
+    nested = [found for each in let_through for found in ([each] if each.is_file() else each.rglob("*"))]
+    total = hashlib.sha256()
+    for path in [rules, ROOT / image.dockerfile, *sorted(nested)]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return total.hexdigest()
+
+
 def build(buildah: Buildah, image: Image) -> Path:
-    """Build one image and return its OCI archive.
+    """Build one image, unless it is there and made of the same, and return its OCI archive.
 
     The machine's certificates are lent to the build, for its packages may come through a proxy that signs with them.
     """
+    archive = FOLDER / f"{image.tag.replace(':', '-')}.tar"
+    stamp, wanted = archive.with_suffix(".inputs"), inputs(image)
+    if archive.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return archive
     settings = FOLDER / "pip.conf"
     settings.write_text(f"[global]\ncert = {CERTIFICATES / 'ca-certificates.crt'}\n")
     lent = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--volume", f"{settings}:/etc/pip.conf:ro"]
@@ -135,11 +153,12 @@ def build(buildah: Buildah, image: Image) -> Path:
     ]
     named = ["--tag", image.tag, "--file", ROOT / image.dockerfile]
     buildah("bud", *flags, *lent, *named, ROOT / image.context)
-    archive = FOLDER / f"{image.tag.replace(':', '-')}.tar"
+    stamp.unlink(missing_ok=True)
     archive.unlink(missing_ok=True)
     buildah(
         "push", "--quiet", "--signature-policy", FOLDER / "policy.json", image.tag, f"oci-archive:{archive}:{image.tag}"
     )
+    stamp.write_text(wanted)
     return archive
 
 

@@ -15,6 +15,7 @@ import yaml
 
 import images
 from engines.harness.build import build as engines_environment
+from engines.harness.endpoint import document
 from images import Buildah
 from support.ports import free_ports
 
@@ -44,7 +45,10 @@ def running(buildah: Buildah, name: str, *words: str, url: str, mount: Path | No
     try:
         entrypoint = json.loads(buildah("inspect", made))["OCIv1"]["config"]["Entrypoint"]
         mounts = ["--volume", f"{mount}:{mount}:ro"] if mount else []
-        command, variables = buildah.command("run", *mounts, made, "--", *entrypoint, *words)
+        # As the engines' pods have it; the others do not read it.
+        environment = document()["spec"]["worker"]["environmentVariables"]
+        given = [word for each in environment for word in ("--env", f"{each['name']}={each['value']}")]
+        command, variables = buildah.command("run", *mounts, *given, made, "--", *entrypoint, *words)
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=variables, stdout=output, stderr=output, start_new_session=True)
         try:
