@@ -24,7 +24,8 @@ async def engine() -> AsyncIterator[Sim]:
         ({"max_tokens": "5"}, 400, "Input should be a valid int, got str for max_tokens"),
         ({"max_tokens": True}, 400, "Input should be a valid int, got bool for max_tokens"),
         ({"min_tokens": 50}, 400, "min_tokens must be less than or equal to max_tokens=12, got 50."),
-        ({"max_tokens": 17000}, 400, "'max_tokens' or 'max_completion_tokens' is too large: 17000."),
+        ({"max_tokens": 17000}, 400, "max_tokens=17000cannot be greater than max_model_len=max_total_tokens=16384."),
+        ({"max_tokens": 16380}, 400, "However, you requested 16380 output tokens and your prompt contains at least 5 "),
         ({"temperature": -1}, 400, "temperature must be at least 0, got -1."),
         ({"top_p": 0}, 400, "top_p must be greater than 0, got 0."),
         ({"top_p": 1.5}, 400, "top_p must be at most 1, got 1.5."),
@@ -70,7 +71,7 @@ async def test_a_prompt_longer_than_the_model_is_refused() -> None:
         got = await engine.post("/v1/chat/completions", chat(10))
         assert got.status_code == 400
         assert "maximum context length is 100 tokens" in got.json()["error"]["message"]
-        assert "135 input tokens" in got.json()["error"]["message"]
+        assert "you requested 12 output tokens and your prompt contains at least 89 input tokens" in str(got.json())
         assert (await engine.answer(chat(6, max_tokens=None)))["usage"]["total_tokens"] <= 100
 
 

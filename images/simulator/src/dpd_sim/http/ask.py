@@ -187,18 +187,30 @@ def _sampling(kind: Kind, body: Mapping[str, Any], limits: Limits, longest: int,
 
 
 def _room(wanted: int | None, limit: int, prompt: int) -> int:
-    """Tokens an answer may have; refuses a prompt or an answer that cannot fit the model's length."""
-    if prompt >= limit:
+    """Tokens an answer may have; refuses a prompt or an answer that cannot fit the model's length, in vLLM's words.
+
+    vLLM reads no more of a prompt than one token too many, and says so.
+    """
+    answer = wanted or 0
+    if answer > limit:
+        raise ApiError(
+            f"max_tokens={answer}cannot be greater than max_model_len=max_total_tokens={limit}. "
+            "Please request fewer output tokens.",
+            param="max_tokens",
+        )
+    count = min(prompt, limit - answer + 1)
+    if count > limit - answer:
+        raise ApiError(
+            f"This model's maximum context length is {limit} tokens. However, you requested {answer} output tokens and "
+            f"your prompt contains at least {count} input tokens, for a total of at least {count + answer} tokens. "
+            "Please reduce the length of the input prompt or the number of requested output tokens.",
+            param="input_tokens",
+        )
+    if prompt == limit:
         raise ApiError(
             f"This model's maximum context length is {limit} tokens. However, your request has {prompt} input tokens. "
             "Please reduce the length of the input messages.",
             param="input_tokens",
-        )
-    if wanted is not None and prompt + wanted > limit:
-        raise ApiError(
-            f"'max_tokens' or 'max_completion_tokens' is too large: {wanted}. This model's maximum context length is "
-            f"{limit} tokens and your request has {prompt} input tokens ({wanted} > {limit} - {prompt}).",
-            param="max_tokens",
         )
     return limit - prompt
 

@@ -87,10 +87,12 @@ def _abort(engine: Engine, submitted: Submitted) -> None:
 async def _events(engine: Engine, head: Head, submitted: Submitted) -> AsyncIterator[bytes]:
     choices = [choice for choice, _ in submitted]
     try:
-        if head.ask.kind == "chat":
-            for choice in choices:
-                yield _event(answer.opening(head, choice))
+        opened = head.ask.kind != "chat"
         async for choice, step in _merged(submitted):
+            if not opened:  # vLLM says nothing before its first token, so that an error can still come first
+                opened = True
+                for each in choices:
+                    yield _event(answer.opening(head, each))
             fresh = choice.take(step)
             body = answer.chunk(head, choice, step, fresh)
             if head.ask.continuous_usage:

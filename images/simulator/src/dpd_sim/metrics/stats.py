@@ -47,8 +47,10 @@ class Stats:
         count.observe("vllm:time_to_first_token_seconds", now - sequence.arrived)
         count.add("vllm:prompt_tokens", len(sequence.prompt))
         computed = len(sequence.prompt) - sequence.cached - sequence.external
+        # A prompt that was there whole has its last token computed again; vLLM counts that one as a local hit besides.
+        again = 1 if computed == 1 else 0
         count.add("vllm:prompt_tokens_by_source", computed, source="local_compute")
-        count.add("vllm:prompt_tokens_by_source", sequence.cached, source="local_cache_hit")
+        count.add("vllm:prompt_tokens_by_source", sequence.cached + again, source="local_cache_hit")
         count.add("vllm:prompt_tokens_by_source", sequence.external, source="external_kv_transfer")
 
     def finished(self, sequence: Sequence, now: float) -> None:

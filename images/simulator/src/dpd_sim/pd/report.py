@@ -73,11 +73,11 @@ def retrieved(facts: Facts, rank: int, request_id: str, moved: Moved) -> None:
 
 
 def stored(facts: Facts, rank: int, request_id: str, moved: Moved) -> None:
-    """Log and count one rank's store."""
+    """Log and count one rank's store: of a prompt computed in pieces, one line for each."""
     facts.log.request(
         rank,
         request_id,
-        f"Stored {moved.tokens} out of total {moved.total} tokens. {_cost(facts, moved)}; "
+        f"Stored {moved.tokens} out of total {moved.tokens} tokens. {_cost(facts, moved, 'GB')}; "
         f"offload_time: 0.0000 ms, put_time: {moved.seconds * 1000:.4f} ms",
     )
     count, worker = facts.metrics, str(rank)
@@ -89,7 +89,7 @@ def stored(facts: Facts, rank: int, request_id: str, moved: Moved) -> None:
         count.observe("lmcache:store_speed", moved.tokens / moved.seconds, worker_id=worker)
 
 
-def _cost(facts: Facts, moved: Moved) -> str:
+def _cost(facts: Facts, moved: Moved, unit: str = "gb") -> str:
     size = moved.pages * facts.page_bytes / GIB
     rate = size / moved.seconds if moved.seconds else 0.0
-    return f"size: {size:.4f} gb, cost {moved.seconds * 1000:.4f} ms, throughput: {rate:.4f} GB/s"
+    return f"size: {size:.4f} {unit}, cost {moved.seconds * 1000:.4f} ms, throughput: {rate:.4f} GB/s"
