@@ -197,7 +197,7 @@ async def router(prefill=(), decode=(), worker=(), form=Format.PLAIN, **sections
         "timeouts": {"graceSeconds": 5},
     }
     for name, section in sections.items():
-        document[name] = {**document.get(name, {}), **section}
+        document[name] = section if "connector" in section else {**document.get(name, {}), **section}
     output, stop = io.StringIO(), asyncio.Event()
     made = assemble(from_document(document), Log(output, form))
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -37,7 +37,7 @@ async def test_the_long_prompt_of_the_documentation_is_retrieved_as_the_document
             r"\(from 6035 total tokens\)\. size: 0\.2344 gb, cost \d+\.\d{4} ms, throughput: \d+\.\d{4} GB/s\n"
         )
         assert any(re.fullmatch(wanted, line) for line in lines)
-        stored = p.sender.grep("Stored 6035 out of total 6035 tokens. size: 0.2344 gb")
+        stored = p.sender.grep("Stored 6035 out of total 6035 tokens. size: 0.2344 GB")
         assert len(stored) == 8
 
 

@@ -17,7 +17,8 @@ class Buffers:
     `pages` are those of a whole buffer, None while nobody has said. `size` is a buffer's bytes per rank, from which the
     pages are learned once an engine has shown how many bytes one takes. With neither there is no limit. `routers` is
     how many there may be, `surge` how many more while they are replaced: each gets a share of its own. `queue` is how
-    many requests may wait for room in one buffer.
+    many requests may wait for room in one buffer, `window` how many seconds pages must be unaccounted for until they
+    are taken for lost.
     """
 
     pages: int | None = None
@@ -25,6 +26,7 @@ class Buffers:
     routers: int = 1
     surge: int = 0
     queue: int = 64
+    window: float = 60.0
 
     @property
     def limited(self) -> bool:

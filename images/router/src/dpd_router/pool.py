@@ -21,9 +21,6 @@ from dpd_router.types import Outlook, Receiver
 
 Fits = Callable[["Worker"], bool]
 
-DRIFT_SECONDS = 60.0
-"""How long pages must be unaccounted for until they are taken for lost."""
-
 
 class Role(StrEnum):
     """What a worker is for."""
@@ -70,7 +67,7 @@ class Worker:
     last_used: int = 0
     generation: int = 0
     ledger: Ledger = field(default_factory=lambda: Ledger(Buffers()))
-    drift: Drift = field(default_factory=lambda: Drift(DRIFT_SECONDS))
+    drift: Drift = field(default_factory=lambda: Drift(Buffers().window))
     silent: bool = False
     suspicion: Suspicion = field(default_factory=Suspicion)
 
@@ -146,7 +143,12 @@ class Pool:
             self._workers.pop(address).up = False
         fresh = sorted(addresses - self._workers.keys(), key=lambda each: (each.host, each.port))
         for address in fresh:
-            self._workers[address] = Worker(address, generation=next(self._generations), ledger=Ledger(self._buffers))
+            self._workers[address] = Worker(
+                address,
+                generation=next(self._generations),
+                ledger=Ledger(self._buffers),
+                drift=Drift(self._buffers.window),
+            )
         for address in addresses:
             self._workers[address].resting = address in resting
         self._settle(role)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import uvicorn
@@ -30,11 +30,12 @@ class _Server(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A served engine and the address it listens on."""
+    """A served engine and the address it listens on; `cut` breaks every connection off, as a killed process does."""
 
     parts: Parts
     host: str
     port: int
+    cut: Callable[[], None]
 
 
 @contextlib.asynccontextmanager
@@ -53,7 +54,7 @@ async def running(settings: Settings, log: Log, bound: socket.socket | None = No
         try:
             while not server.started and not server_task.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
                 await asyncio.sleep(0.005)
-            yield Running(parts, host, port)
+            yield Running(parts, host, port, lambda: _cut(server))
         finally:
             engine_task.cancel()
             parts.engine.stop()
@@ -63,6 +64,12 @@ async def running(settings: Settings, log: Log, bound: socket.socket | None = No
             await parts.engine.connector.close()
             if parts.publisher is not None:
                 await parts.publisher.close()
+
+
+def _cut(server: uvicorn.Server) -> None:
+    for connection in list(server.server_state.connections):
+        if connection.transport is not None:
+            connection.transport.abort()
 
 
 def _config(settings: Settings, parts: Parts) -> uvicorn.Config:

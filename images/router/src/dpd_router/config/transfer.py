@@ -68,4 +68,5 @@ def _buffers(section: Section) -> Buffers:
     size = section.integer("bufferBytes", None, 1, 2**50) if section.has("bufferBytes") else None
     with section.section("routers") as routers:
         most, surge = routers.integer("most", 1, 1, 1024), routers.integer("surge", 0, 0, 1024)
-    return Buffers(pages, size, most, surge, section.integer("roomQueue", 64, 0, 1_000_000))
+    queue, window = section.integer("roomQueue", 64, 0, 1_000_000), section.seconds("driftSeconds", 60, 0.05, 86400)
+    return Buffers(pages, size, most, surge, queue, window)
