@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector
 from dpd_router.chooser import Chooser
 from dpd_router.config import Config
 from dpd_router.config.routing import Routing
-from dpd_router.counting import Estimates, Guarded, Tally
+from dpd_router.counting import Estimates, Guarded, Source, Tally
 from dpd_router.counting.engine import EngineSource
-from dpd_router.counting.file import FileSource, TokenizerUnusableError, load_encoder
+from dpd_router.counting.file import Encoder, FileSource, TokenizerUnusableError, load_encoder
 from dpd_router.errors import ConfigInvalidError, Problem
 from dpd_router.kvevents import Feeds
 from dpd_router.logs import Log
@@ -41,8 +41,20 @@ class Choosing:
             await feed.close()
 
 
-def choosing(config: Config, pool: Pool, legs: Collects, log: Log) -> Choosing:
-    """Put it together; must be called inside a running loop. Raises ConfigInvalidError when a tokenizer is no use."""
+def prepared(config: Config) -> Encoder | None:
+    """Return the mounted tokenizer, if one is to count. Raises ConfigInvalidError when it is no use."""
+    settings = config.routing.tokenizer
+    if settings.mode != "file":
+        return None
+    try:
+        return load_encoder(Path(settings.path))
+    except TokenizerUnusableError as error:
+        problem = Problem("routing.tokenizer.path", str(error), "mount the model's tokenizer files there")
+        raise ConfigInvalidError([problem]) from None
+
+
+def choosing(config: Config, encoder: Encoder | None, pool: Pool, legs: Collects, log: Log) -> Choosing:
+    """Put it together; must be called inside a running loop."""
     routing = config.routing
     feeds: dict[Role, Feeds] = {}
     strategies = {role: _strategy(role, routing, feeds, log) for role in Role}
@@ -51,7 +63,7 @@ def choosing(config: Config, pool: Pool, legs: Collects, log: Log) -> Choosing:
         if role in feeds:
             pool.watch(role, feeds[role])
     tally = Tally()
-    counts, close = _counts(config, pool, legs, log, tally)
+    counts, close = _counts(config, encoder, pool, legs, log, tally)
     chooser = Chooser(pool, config.policy, routing.strategy, strategies)
     return Choosing(chooser, counts, feeds, _Gauges(tally, feeds), close)
 
@@ -66,27 +78,22 @@ def _strategy(role: Role, routing: Routing, feeds: dict[Role, Feeds], log: Log) 
     return made
 
 
-def _counts(config: Config, pool: Pool, legs: Collects, log: Log, tally: Tally) -> tuple[Counts, Callable[[], None]]:
-    settings = config.routing.tokenizer
-    worth = _worth(config)
-
-    def guarded(source: EngineSource | FileSource) -> Guarded:
-        return Guarded(source, worth, settings.seconds, time.monotonic, log.warning, tally)
-
-    match settings.mode:
-        case "engine":
-            asked: Strategy[Worker] = strategy_named("leastload")
-            for role in (Role.DECODE, Role.WORKER):
-                pool.watch(role, asked)
-            return guarded(EngineSource(legs, asked)), _nothing
-        case "file":
-            try:
-                source = FileSource(load_encoder(Path(settings.path)), settings.threads)
-            except TokenizerUnusableError as error:
-                problem = Problem("routing.tokenizer.path", str(error), "mount the model's tokenizer files there")
-                raise ConfigInvalidError([problem]) from None
-            return guarded(source), source.close
-    return Estimates(), _nothing
+def _counts(
+    config: Config, encoder: Encoder | None, pool: Pool, legs: Collects, log: Log, tally: Tally
+) -> tuple[Counts, Callable[[], None]]:
+    settings, close = config.routing.tokenizer, _nothing
+    if encoder is not None:
+        mounted = FileSource(encoder, settings.threads)
+        source: Source = mounted
+        close = mounted.close
+    elif settings.mode == "engine":
+        asked: Strategy[Worker] = strategy_named("leastload")
+        for role in (Role.DECODE, Role.WORKER):
+            pool.watch(role, asked)
+        source = EngineSource(legs, asked)
+    else:
+        return Estimates(), close
+    return Guarded(source, _worth(config), settings.seconds, time.monotonic, log.warning, tally), close
 
 
 def _worth(config: Config) -> Callable[[Request], bool]:

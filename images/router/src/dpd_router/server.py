@@ -14,7 +14,7 @@ from dpd_router.api import Routes
 from dpd_router.api.openapi import document
 from dpd_router.app import App
 from dpd_router.background import Background
-from dpd_router.choosing import Choosing, choosing
+from dpd_router.choosing import Choosing, choosing, prepared
 from dpd_router.config import Config
 from dpd_router.config.transfer import Transfer
 from dpd_router.connectors import connector_named
@@ -120,6 +120,7 @@ class Router:
 
 def assemble(config: Config, log: Log) -> Router:
     """Put a router together; must be called inside a running loop."""
+    encoder = prepared(config)
     timing, transfer = config.timing, config.transfer or Transfer()
     pool = Pool(new_id()[:8], transfer.buffers, config.standing.ejection)
     background, doors, notices = Background(), Doors(), NoticeBoard()
@@ -130,7 +131,7 @@ def assemble(config: Config, log: Log) -> Router:
     entrance = front(config, routes, doors, log, new_id)
     metrics = Metrics(routes.paths, pool, lambda: len(background))
     drains = Drains(pool, legs, background)
-    chosen = choosing(config, pool, legs, log)
+    chosen = choosing(config, encoder, pool, legs, log)
     metrics.registry.register(chosen.gauges)
     handover = Handover(
         policy=config.policy,

@@ -17,7 +17,7 @@ from dpd_router.counting.guarded import CountFailedError
 from dpd_router.types import Body
 
 # A template that walks through a message's parts wants parts; any other wants the text itself.
-_WALKS_PARTS = re.compile(r"\bfor\s+\w+\s+in\s+(?:\w+(?:\.content|\[['\"]content['\"]\])|content)\b")
+_WALKS_PARTS = re.compile(r"\bfor\s+\w+\s+in\s+(?:(?:\w+\.)?content\b|\w+\[['\"]content['\"]\])")
 
 
 class _Generation(Extension):
