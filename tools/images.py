@@ -61,13 +61,21 @@ class Buildah:
 
     def command(self, *arguments: str | Path) -> tuple[list[str | Path], dict[str, str]]:
         """Return one command's words and its environment."""
-        places = ["--root", FOLDER / "storage", "--runroot", FOLDER / "run", "--storage-driver", driver()]
+        places: list[str | Path] = [
+            "--root",
+            FOLDER / "storage",
+            "--runroot",
+            FOLDER / "run",
+            "--storage-driver",
+            driver(),
+        ]
         variables = {
             **os.environ,
             "CONTAINERS_REGISTRIES_CONF": str(FOLDER / "registries.conf"),
             "BUILDAH_ISOLATION": "chroot",
         }
-        return [self.program, *places, *arguments], variables
+        words: list[str | Path] = [self.program, *places, *arguments]
+        return words, variables
 
 
 def driver() -> str:
@@ -108,7 +116,14 @@ def base(buildah: Buildah, root: Path) -> None:
     system = FOLDER / "system"
     shutil.rmtree(system, ignore_errors=True)
     where = {**os.environ, "DEBOOTSTRAP_DIR": str(root / "usr/share/debootstrap")}
-    command = [root / "usr/sbin/debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, system, address]
+    command: list[str | Path] = [
+        root / "usr/sbin/debootstrap",
+        "--variant=minbase",
+        f"--include={PACKAGES}",
+        release,
+        system,
+        address,
+    ]
     subprocess.run(command, env=where, stdout=subprocess.DEVNULL, check=True)
     (system / "usr/local/bin/python").symlink_to("/usr/bin/python3")
     container = buildah("from", "--signature-policy", FOLDER / "policy.json", "scratch")
@@ -143,7 +158,7 @@ def build(buildah: Buildah, image: Image) -> Path:
     settings = FOLDER / "pip.conf"
     settings.write_text(f"[global]\ncert = {CERTIFICATES / 'ca-certificates.crt'}\n")
     lent = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--volume", f"{settings}:/etc/pip.conf:ro"]
-    flags = [
+    flags: list[str | Path] = [
         "--quiet",
         "--signature-policy",
         FOLDER / "policy.json",
@@ -151,7 +166,7 @@ def build(buildah: Buildah, image: Image) -> Path:
         "--build-arg",
         f"PYTHON_IMAGE={BASE}",
     ]
-    named = ["--tag", image.tag, "--file", ROOT / image.dockerfile]
+    named: list[str | Path] = ["--tag", image.tag, "--file", ROOT / image.dockerfile]
     buildah("bud", *flags, *lent, *named, ROOT / image.context)
     stamp.unlink(missing_ok=True)
     archive.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import debian
 import nginx
 from chart.helm import manifests, named, pod_spec, template
 from support.paths import CHART
@@ -69,7 +70,7 @@ def program() -> nginx.Nginx:
     """Return an nginx with Lua; without one the test is left out, or fails where CI is set."""
     try:
         return nginx.find()
-    except nginx.UnavailableError as problem:
+    except debian.UnavailableError as problem:
         if os.environ.get("CI"):
             pytest.fail(f"no nginx with Lua: {problem}")
         pytest.skip(f"no nginx with Lua: {problem}")

@@ -53,10 +53,11 @@ def test_a_long_prompt_is_fetched_by_the_decoder_and_one_token_of_it_is_computed
 def test_clients_that_leave_during_prefill_leave_no_block_behind(
     nixl: Endpoint, reference: Endpoint, tokens: prompts.Tokens
 ) -> None:
+    marks = []
     for _ in range(5):
-        mark = nixl.mark("router")
+        marks.append(nixl.mark("router"))
         client = Leaver(nixl.url(), COMPLETIONS, {"prompt": tokens(4000)})
-        assert eventually(lambda mark=mark: "prefill selection" in nixl.log("router", mark), 30)
+        assert eventually(lambda: "prefill selection" in nixl.log("router", marks[-1]), 30)
         client.leave()
     assert eventually(lambda: idle(nixl), 60)
     body = {"prompt": tokens(3000)}

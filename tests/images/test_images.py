@@ -89,7 +89,9 @@ def engine_words(name: str, port: int) -> tuple[tuple[str, ...], Path | None]:
 
 
 @pytest.mark.parametrize("name", images.IMAGES)
-def test_an_image_is_kept_as_an_archive_and_runs_as_a_user_that_is_not_root(buildah, archives, name: str) -> None:
+def test_an_image_is_kept_as_an_archive_and_runs_as_a_user_that_is_not_root(
+    buildah: Buildah, archives: dict[str, Path], name: str
+) -> None:
     with tarfile.open(archives[name]) as archive:
         assert "index.json" in archive.getnames()
     settings = json.loads(buildah("inspect", "--type", "image", images.IMAGES[name].tag))["OCIv1"]["config"]
@@ -97,7 +99,9 @@ def test_an_image_is_kept_as_an_archive_and_runs_as_a_user_that_is_not_root(buil
 
 
 @pytest.mark.parametrize("engine", ["simulator", "worker-cpu"])
-def test_a_router_from_its_image_serves_with_an_engine_from_its_image(buildah, engine: str, tmp_path: Path) -> None:
+def test_a_router_from_its_image_serves_with_an_engine_from_its_image(
+    buildah: Buildah, engine: str, tmp_path: Path
+) -> None:
     own, front = free_ports(2)
     words, mount = engine_words(engine, own)
     config = tmp_path / "config.yaml"
