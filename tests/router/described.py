@@ -42,6 +42,7 @@ class Endpoint:
     decoder: Sim
     log: Path
     answers: Counter = field(default_factory=Counter)
+    engine_faults: list[str] = field(default_factory=list)
 
     def described(self) -> dict[str, Any]:
         found: dict[str, Any] = httpx.get(f"{self.url}/openapi.json").json()
@@ -92,7 +93,11 @@ def _wait(made: Endpoint, process: subprocess.Popen, seconds: float = 30) -> Non
 
 def bombard(made: Endpoint, cases: int, start: int) -> None:
     """Send at least `cases` generated requests, good ones and bad ones, to everything the description holds."""
-    schema = schemathesis.openapi.from_dict(made.described())
+    described = made.described()
+    for name in described["components"]["schemas"].values():  # most names are no model's, and one refusal is enough
+        if "model" in name.get("properties", {}):
+            name["properties"]["model"] = {"enum": ["m"]}
+    schema = schemathesis.openapi.from_dict(described)
     operations = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
     most = -(-cases // (len(MODES) * sum(operation.method == "post" for operation in operations)))
     for number, (operation, mode) in enumerate((each, mode) for each in operations for mode in MODES):
@@ -121,6 +126,7 @@ def _ask(made: Endpoint, case: schemathesis.Case) -> None:
     if answer.status_code >= 500:
         text = answer.content.decode()
         assert not any(f'"type":"{fault}"' in text for fault in OWN_FAULTS), (case.as_curl_command(), text)
+        made.engine_faults.append(case.as_curl_command())
         return
     case.validate_response(answer, checks=CHECKS)
 

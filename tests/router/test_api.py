@@ -6,7 +6,9 @@ import pytest
 
 from dpd_router.api import Kind, Routes
 from dpd_router.api.openapi import document
+from dpd_router.api.routes import ALIAS
 from router.rig import LONG, engine, get, request, router, short, statuses
+from support.paths import ROOT
 
 RELAYED = [row.path for row in Routes("/v1/chat/completions") if row.kind is Kind.RELAY]
 # Paths that vLLM serves beside these: what loads, unloads, pauses, profiles, or runs what it is sent.
@@ -173,3 +175,25 @@ def test_every_reference_of_the_description_leads_somewhere():
         found = described
         for key in reference.split("/"):
             found = found[key]
+
+
+WORDS = {
+    Kind.PATH: "may use a prefiller",
+    Kind.RELAY: "one worker answers",
+    Kind.LIST: "one worker answers, the next",
+    Kind.OWN: "the router itself",
+}
+
+
+def test_the_documents_table_is_the_table_that_is_served():
+    text = (ROOT / "docs" / "api.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {path.strip("`"): (method, words) for path, method, words in (row for row in rows if len(row) == 3)}
+    for row in Routes("/invocations", sagemaker="NAME"):
+        method, words = told.pop(row.path)
+        assert method == row.methods[0], row.path
+        assert words.startswith(WORDS.get(row.kind, "")) or row.path == ALIAS, row.path
+        assert words.endswith("; open") == row.open, row.path
+    assert list(told) == ["invocationEndpoint`, as `/` and that path"], "nothing is told that is not served"

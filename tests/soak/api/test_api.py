@@ -19,6 +19,8 @@ def test_no_generated_request_gets_a_fault_of_the_router_s_or_waits_without_end(
         bombard(made, CASES, start)
         assert sum(made.answers.values()) >= 0.9 * CASES, "hypothesis runs out of different cases for small requests"
         print(f"{sum(made.answers.values())} requests: {pretty(made.answers)}")
+        for fault in made.engine_faults:
+            print(f"the engine's own: {fault[:2000]}")
         assert not any(quiet(made, 120).values())
         assert lines(made, "disaggregate=True")
         assert not lines(made, "[ERROR]")
