@@ -83,6 +83,10 @@ class Stacks:
         """The endpoint of endpoint.yaml with vLLM's NixlConnector."""
         return self._use("nixl", lambda: by_nixl_connector(document()))
 
+    def made(self, name: str, make: Callable[[], Document]) -> Endpoint:
+        """An endpoint that a test describes itself; it stays until another name is asked for."""
+        return self._use(name, make)
+
     def stop(self) -> None:
         """End the disaggregated endpoint: the next test that asks for one gets a fresh one."""
         self._changing.close()
