@@ -74,7 +74,7 @@ async def test_when_a_prefiller_fails_another_takes_over_under_its_own_tag_and_t
     assert first["kv_transfer_params"]["disagg_spec"]["req_id"] != second["kv_transfer_params"]["disagg_spec"]["req_id"]
     drains = [entry for entry in w.legs.sent_to("d0:8081") if entry[0] == "collect"]
     assert [(drain[2]["kv_transfer_params"], drain[2]["max_tokens"]) for drain in drains] == [(TAG, 1)]
-    assert drains[0][3] == "r1-drain", "an engine may refuse two requests of one id"
+    assert drains[0][3] == "r1-drain-1", "an engine may refuse two requests of one id"
     relayed = next(entry for entry in w.legs.sent_to("d0:8081") if entry[0] == "relay")
     assert relayed[2]["kv_transfer_params"] == {"lmcache.tag.p": "p1:8081/nonce.1"}
     assert w.quiet()
@@ -158,7 +158,7 @@ async def test_a_prefill_whose_client_leaves_is_finished_and_drained():
     ]
     (_, _, body, request_id) = w.legs.sent_to("d0:8081")[0]
     assert (body["max_tokens"], body["stream"], body["kv_transfer_params"]) == (1, False, TAG)
-    assert request_id == "r1-drain"
+    assert request_id == "r1-drain-1"
     assert w.record.end is End.DRAINED
     assert w.quiet()
 

@@ -39,9 +39,7 @@ async def test_what_a_decoder_refuses_after_the_transfer_is_refused_once_and_lea
             assert (answer.status, answer.whole) == (status, True)
             await w.quiet()
             came = w.decoders[0].seen.with_kv
-            assert (len(came), all(each.endswith("-drain") for each in came)) == (number, True), (
-                "only drains came through"
-            )
+            assert (len(came), all("-drain-" in each for each in came)) == (number, True), "only drains came through"
             assert once(w)
         await w.serves()
 

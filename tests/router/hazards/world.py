@@ -27,6 +27,7 @@ class Seen:
     submitted: Counter[str] = field(default_factory=Counter)
     aborted: list[str] = field(default_factory=list)
     with_kv: set[str] = field(default_factory=set)
+    killed: bool = False
 
 
 class Engine:
@@ -70,6 +71,7 @@ class Engine:
     async def kill(self) -> None:
         """Take it away as SIGKILL does: at once, and without a word to anybody."""
         if self.sim is not None:
+            self.seen.killed = True
             self.sim.running.cut()
         self.sim = None
         await self._stack.aclose()

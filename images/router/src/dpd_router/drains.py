@@ -1,7 +1,9 @@
 """Reading what nobody waits for: the only way to free a decoder's pages is to have them read."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
 
 from dpd_router.background import Background
 from dpd_router.errors import ConnectFailedError, LegDiedError
@@ -25,6 +27,7 @@ class Drains:
     background: Background
     tries: int = 4
     pause: float = 0.25
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def now(self, request: Request, handoff: Handoff, decoder: Worker) -> str:
         """Drain and return the decoder's status, `none` when none could be asked."""
@@ -33,7 +36,7 @@ class Drains:
         try:
             for number in range(self.tries):
                 await asyncio.sleep(number * self.pause)
-                status = await self._ask(request, handoff.params, self._reader(handoff, decoder), number)
+                status = await self._ask(request, handoff.params, self._reader(handoff, decoder))
                 if not _turned_away(status):
                     break
             return str(status or "none")
@@ -50,10 +53,10 @@ class Drains:
             return decoder
         return next(iter(self.pool.readers(handoff.origin)), decoder)
 
-    async def _ask(self, request: Request, params: Params, decoder: Worker, number: int) -> int:
+    async def _ask(self, request: Request, params: Params, decoder: Worker) -> int:
         """Return the decoder's status, 0 when it gave none."""
-        # Its own request id: an engine may refuse two requests of one id, and the other may still be under way.
-        request_id = f"{request.request_id}-drain" + (f"-{number}" if number else "")
+        # An id of its own: an engine may refuse two requests of one id, and others of this request may be under way.
+        request_id = f"{request.request_id}-drain-{next(self.numbers)}"
         try:
             with self.pool.flight(decoder):
                 return (await self.legs.collect(decoder, drain(request, params), request_id)).status
