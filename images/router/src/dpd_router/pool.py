@@ -125,6 +125,8 @@ class Pool:
         self._workers: dict[Address, Worker] = {}
         self._ready: dict[Role, dict[Address, Worker]] = {role: {} for role in Role}
         self._watchers: dict[Role, list[Watcher]] = {role: [] for role in Role}
+        self._partners: dict[Role, Fits] = dict.fromkeys(Role, _anyone)
+        self._colocated = True
         self.changed: Callable[[], None] = lambda: None
         self.ejections = dict.fromkeys(Role, 0)
 
@@ -151,6 +153,7 @@ class Pool:
             )
         for address in addresses:
             self._workers[address].resting = address in resting
+        self._colocated = all(each.role is Role.WORKER for each in self._workers)
         self._settle(role)
         if fresh:
             self.changed()
@@ -173,21 +176,20 @@ class Pool:
 
         All of them suit when there are none such: they compute the prompt themselves.
         """
-        fits = _pairs([origin] if origin else [each.address for each in self.ready(Role.PREFILL)] if paired else [])
-        return fits if any(map(fits, self.ready(Role.DECODE))) else _anyone
+        fits = _pairs([origin]) if origin else self._partners[Role.PREFILL] if paired else _anyone
+        return fits if any(map(fits, self._ready[Role.DECODE].values())) else _anyone
 
     def read_by(self, decoder: Worker | None) -> Fits:
         """Return which prefillers' KV can be read: by the decoder, or by any when it is not chosen yet."""
-        return _pairs([decoder.address] if decoder else [each.address for each in self.ready(Role.DECODE)])
+        return _pairs([decoder.address]) if decoder else self._partners[Role.DECODE]
 
     def outlook(self) -> Outlook:
         """Return what `route` needs to know of the pools."""
         room = [each.ledger.capacity for each in self._ready[Role.DECODE].values()]
-        colocated = not any(each.role is not Role.WORKER for each in self._workers)
         return Outlook(
-            colocated=colocated,
+            colocated=self._colocated,
             prefillers=len(self._ready[Role.PREFILL]),
-            decoders=len(self._ready[Role.WORKER if colocated else Role.DECODE]),
+            decoders=len(self._ready[Role.WORKER if self._colocated else Role.DECODE]),
             capacity=max((pages for pages in room if pages is not None), default=None),
         )
 
@@ -272,6 +274,7 @@ class Pool:
         left = [ready.pop(address) for address in ready.keys() - wanted.keys()]
         joined = [wanted[address] for address in wanted if address not in ready]
         ready.update((each.address, each) for each in joined)
+        self._partners[role] = _pairs(list(ready))
         for watcher in self._watchers[role]:
             for each in left:
                 watcher.left(each)
