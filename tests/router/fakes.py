@@ -9,6 +9,7 @@ from dpd_router.connectors import connector_named
 from dpd_router.counting import Estimates
 from dpd_router.delivery import Delivery
 from dpd_router.drains import Drains
+from dpd_router.fallbacks import Fallbacks
 from dpd_router.handover import Handover
 from dpd_router.ledger import Buffers
 from dpd_router.path import Path
@@ -161,6 +162,7 @@ def world(
     revisions=None,
     counts=None,
     strategy="roundrobin",
+    fallbacks=16,
     **policy,
 ) -> World:
     pool = Pool("nonce", Buffers(capacity))
@@ -194,7 +196,7 @@ def world(
         counts or Estimates(),
         robin,
         handover,
-        Delivery(settings, pool, legs, drains),
+        Delivery(settings, pool, legs, drains, Fallbacks(fallbacks)),
         lambda: float(next(ticks)),
         lambda line, _: lines.append(line),
         records.append,

@@ -32,12 +32,60 @@ async def test_without_a_healthy_decoder_nothing_is_sent_anywhere():
     assert (w.record.route, w.record.reason) == (Route.NONE, Reason.NO_WORKER)
 
 
-async def test_a_decode_leg_that_may_have_been_received_is_not_sent_again():
-    w = world(decoders=2, plan={"d0:8081": [LegDiedError("cut")]})
+async def test_a_decoder_that_dies_before_it_answered_is_replaced_by_one_that_computes_the_whole_prompt():
+    w = world(decoders=2, capacity=100, plan={"d0:8081": [LegDiedError("cut")]})
+    client = await w.ask(LONG_ASK)
+    await settle(w.background)
+    assert [entry[2] for entry in w.legs.sent_to("d1:8081")] == [LONG_ASK], "its pages are not asked for twice"
+    assert client.status == 200
+    assert (w.record.route, w.record.reason) == (Route.DIRECT, Reason.DECODER_DIED)
+    assert w.quiet()
+
+
+async def test_what_killed_one_decoder_is_given_to_one_more_and_to_no_third():
+    w = world(decoders=4, plan={f"d{i}:8081": [LegDiedError("cut")] for i in range(4)})
+    client = await w.ask(SHORT_ASK)
+    assert len(w.legs.log) == 2
+    assert client.got[0].status == 502
+    assert w.record.end is End.UPSTREAM_DIED
+
+
+async def test_an_engine_that_died_after_its_client_was_told_something_is_not_replaced():
+    w = world(decoders=2, plan={"d0:8081": [LegDiedError("cut", told=True)]})
     client = await w.ask(SHORT_ASK)
     assert w.legs.sent_to("d1:8081") == []
     assert client.got[0].status == 502
     assert w.record.end is End.UPSTREAM_DIED
+
+
+async def test_an_engine_that_is_too_late_is_not_replaced():
+    w = world(decoders=2, plan={"d0:8081": [LegDiedError("silent", late=True)]})
+    client = await w.ask(SHORT_ASK)
+    assert w.legs.sent_to("d1:8081") == []
+    assert (client.got[0].status, client.got[0].kind) == (504, "timeout_error")
+
+
+async def test_decoders_compute_only_so_many_prompts_that_a_prefiller_should_have():
+    w = world(prefillers=0, fallbacks=1)
+    go_on = asyncio.Event()
+
+    async def slow(client, first):
+        await go_on.wait()
+        first(200)
+        client.status = 200
+        return Outcome(End.COMPLETE, 200)
+
+    w.legs.plan["d0:8081"] = [slow]
+    one = asyncio.create_task(w.ask(LONG_ASK))
+    while not w.legs.log:  # noqa: ASYNC110 - the fake has no event for it
+        await asyncio.sleep(0)
+    refused = await w.ask(LONG_ASK)
+    assert (refused.status, refused.got[0].code, refused.got[0].retry_after) == (503, "fallbacks_exhausted", 5)
+    assert (await w.ask(SHORT_ASK)).status == 200, "what is short was never a prefiller's"
+    go_on.set()
+    await one
+    assert (await w.ask(LONG_ASK)).status == 200
+    assert w.quiet()
 
 
 @pytest.mark.parametrize("fault", [Reply(400, [], b""), Reply(500, [], b""), LegDiedError("cut")])

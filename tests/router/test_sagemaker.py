@@ -178,7 +178,8 @@ async def test_what_an_engine_refuses_is_a_model_error_with_its_words(boto, call
 async def test_a_very_long_refusal_is_cut_to_what_the_api_allows(boto):
     async with engine(refusing(400, b"x" * 200_000)) as decoder, router(decode=[decoder], sagemaker=NAME) as up:
         response = await refused(boto.invoke(up, short()))
-        assert response["OriginalMessage"] == "x" * 2048
+        assert len(response["OriginalMessage"]) == 2048
+        assert response["OriginalMessage"].endswith("x" * 2000)
         assert len(response["Error"]["Message"]) == 2048
         assert response["Error"]["Message"].endswith(" for more.")
 

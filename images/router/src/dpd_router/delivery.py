@@ -1,10 +1,22 @@
-"""Decode and stream: the decoder's answer to the client, or what is due to a decoder when the client has left."""
+"""Decode and stream: the decoder's answer to the client, or what is due to a decoder when the client has left.
+
+A request whose client has been told nothing yet is not lost with its decoder: another one computes the whole prompt.
+When the leg may have been received that happens once and no more, for what killed one decoder may kill the next.
+"""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dpd_router.drains import Drains
-from dpd_router.errors import ConnectFailedError, LegDiedError, UnavailableError, UpstreamFailedError
+from dpd_router.errors import (
+    ConnectFailedError,
+    LegDiedError,
+    RouterError,
+    UnavailableError,
+    UpstreamFailedError,
+    UpstreamLateError,
+)
+from dpd_router.fallbacks import Fallbacks, Slot
 from dpd_router.handoff import Handoff
 from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Legs
@@ -17,6 +29,10 @@ C = TypeVar("C", bound=Client)
 OK = 200
 
 
+class _DiedError(Exception):
+    """The decoder took the leg and broke off, and the client knows nothing of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery(Generic[C]):
     """Runs the decode leg of every request."""
@@ -25,24 +41,42 @@ class Delivery(Generic[C]):
     pool: Pool
     legs: Legs[C]
     drains: Drains
+    fallbacks: Fallbacks
 
-    async def run(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
-        """Answer the client and return how that ended; raises UnavailableError when no worker could be reached."""
+    async def run(
+        self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace, *, fallback: bool = False
+    ) -> End:
+        """Answer the client and return how that ended; `fallback`: the decoder computes what a prefiller should have.
+
+        Raises UnavailableError when no worker could be reached, or none may take the prompt.
+        """
         if client.gone:
             return await self._abandon(request, handoff, worker, trace)
+        slot = self._slot(worker, needed=fallback)
         try:
-            return await self._relay(request, handoff, worker, client, trace)
+            return await self._relay(request, handoff, worker, client, trace, slot)
         except ConnectFailedError:
+            slot.free()
             handoff.free()  # the decoder is gone, and its pages with it
-            return await self._elsewhere(request, handoff, worker, client, trace)
+            return await self._elsewhere(request, handoff, worker, client, trace, unreached=True)
+        except _DiedError:
+            slot.free()
+            return await self._elsewhere(request, handoff, worker, client, trace, unreached=False)
+        finally:
+            slot.free()
 
-    async def _relay(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> End:
+    async def _relay(
+        self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace, slot: Slot
+    ) -> End:
+        """Run one decode leg. Raises ConnectFailedError, and _DiedError when another decoder may be given the leg."""
         read = False
+        died: LegDiedError | None = None
 
         def first(status: int) -> None:
             """Note the first byte; with a good status the pages are read."""
             nonlocal read
             trace.add(Step.FIRST_BYTE)
+            slot.free()
             if status == OK:
                 read = True
                 handoff.free()
@@ -51,30 +85,59 @@ class Delivery(Generic[C]):
         call = decode(request, handoff.params)
         try:
             outcome = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
-        except LegDiedError:
-            client.refuse(UpstreamFailedError("The engine broke off before it answered; the request may be repeated."))
-            outcome = Outcome(End.UPSTREAM_DIED, 0)
+        except LegDiedError as error:
+            outcome, died = Outcome(End.UPSTREAM_DIED, 0), error
         except ConnectFailedError:
             self.pool.mark_down(worker)
+            self.pool.failed(worker)
             raise
+        self._judge(request, worker, outcome)
         if handoff.params is not None and not read and outcome.status != OK:
             # Refused or cut off before the pages were read: another leg has to read them.
             self.drains.later(request, handoff, worker)
         else:
             handoff.free()
+        if died is not None:
+            if not (died.told or died.late or client.gone):
+                raise _DiedError
+            client.refuse(_told(died))
         return outcome.end
 
-    async def _elsewhere(self, request: Request, handoff: Handoff, unreachable: Worker, client: C, trace: Trace) -> End:
-        """Let another worker fetch the KV, or compute the whole prompt; nothing has left the router so far."""
-        trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE)
-        for other in leastload(self.pool.ready(unreachable.address.role)):
+    def _judge(self, request: Request, worker: Worker, outcome: Outcome) -> None:
+        if outcome.end is End.UPSTREAM_DIED:
+            self.pool.failed(worker, request.raw)
+        elif outcome.end is End.COMPLETE:
+            self.pool.answered(worker, outcome.status, request.raw)
+
+    async def _elsewhere(
+        self, request: Request, handoff: Handoff, lost: Worker, client: C, trace: Trace, *, unreached: bool
+    ) -> End:
+        """Let another worker fetch the KV, or compute the whole prompt.
+
+        Where the first may have received the leg, its KV is not asked for twice, and one more worker is asked at most.
+        """
+        trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE if unreached else Reason.DECODER_DIED)
+        others = [each for each in leastload(self.pool.ready(lost.address.role)) if each is not lost]
+        for other in others:
+            given = handoff.for_another(other.address) if unreached else Handoff()
+            slot = self._slot(other, needed=handoff.params is not None and given.params is None)
             try:
                 with self.pool.flight(other):
-                    return await self._relay(request, handoff.for_another(other.address), other, client, trace)
+                    return await self._relay(request, given, other, client, trace, slot)
             except ConnectFailedError:
                 continue
+            except _DiedError:
+                break
+            finally:
+                slot.free()
+        if not unreached:
+            client.refuse(_told(LegDiedError("")))
+            return End.UPSTREAM_DIED
         after = self.policy.retry_after
         raise UnavailableError("No worker could be reached; try again later.", code="no_worker", retry_after=after)
+
+    def _slot(self, worker: Worker, *, needed: bool) -> Slot:
+        return self.fallbacks.take(len(self.pool.ready(worker.address.role))) if needed else Slot(None)
 
     async def _abandon(self, request: Request, handoff: Handoff, worker: Worker, trace: Trace) -> End:
         """Have the decoder read a transfer whose client has left; without one there is nothing to do."""
@@ -83,3 +146,9 @@ class Delivery(Generic[C]):
         status = await self.drains.now(request, handoff, worker)
         trace.add(Step.DRAINED, worker=worker.name, status=status)
         return End.DRAINED
+
+
+def _told(died: LegDiedError) -> RouterError:
+    if died.late:
+        return UpstreamLateError("The engine did not answer in time.")
+    return UpstreamFailedError("The engine broke off before it answered; the request may be repeated.")

@@ -122,6 +122,13 @@ class UpstreamFailedError(RouterError):
     kind = "upstream_error"
 
 
+class UpstreamLateError(RouterError):
+    """An engine took the request and did not answer it in time."""
+
+    status = 504
+    kind = "timeout_error"
+
+
 class UnavailableError(RouterError):
     """No worker can take the request now."""
 
@@ -134,9 +141,64 @@ class ConnectFailedError(Exception):
 
 
 class LegDiedError(Exception):
-    """The engine may have received the leg and did not answer it whole: it must not be sent again."""
+    """The engine may have received the leg and did not answer it whole: it must not be sent there again.
+
+    `told`: the client has been given part of the answer. `late`: the engine was given up waiting for.
+    """
+
+    def __init__(self, why: str, *, told: bool = False, late: bool = False) -> None:
+        super().__init__(why)
+        self.told = told
+        self.late = late
 
 
 def error_body(message: str, kind: str, code: str) -> bytes:
     """Return an OpenAI-shaped error as JSON."""
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+class _Inner(msgspec.Struct):
+    message: str
+
+
+class _Shaped(msgspec.Struct):
+    error: _Inner
+
+
+def shaped(status: int, body: bytes) -> bytes | None:
+    """Return an engine's error as OpenAI's clients expect it, None when it is in that shape already.
+
+    What the engine says is kept, whether it comes as vLLM's older `message`, as a framework's `detail`, or as a page.
+    """
+    try:
+        msgspec.json.decode(body, type=_Shaped)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return error_body(
+            _said(body) or f"The engine answered {status}.", _KINDS.get(status, _kind(status)), str(status)
+        )
+    return None
+
+
+_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+_MOST_SAID = 4096
+
+
+def _kind(status: int) -> str:
+    return UpstreamFailedError.kind if status >= 500 else BadRequestError.kind
+
+
+def _said(body: bytes) -> str:
+    """Return the message in an error's body, empty when there is none to find."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        text = body[:_MOST_SAID].decode(errors="replace").strip()
+        return "" if text.startswith("<") else text  # a proxy's page tells a reader nothing
+    match document:
+        case {"message": str(text)} | {"detail": str(text)} | {"error": str(text)}:
+            return text
+        case {"detail": other}:
+            return msgspec.json.encode(other).decode()
+    return ""

@@ -193,12 +193,16 @@ class Handover:
         call = prefill(attempt.request, params)
         with self.pool.flight(attempt.prefiller, attempt.tokens) as worker:
             try:
-                return _Sent(await self.legs.collect(worker, call, attempt.request.request_id), begun=True)
+                reply = await self.legs.collect(worker, call, attempt.request.request_id)
+                self.pool.answered(worker, reply.status, attempt.request.raw)
+                return _Sent(reply, begun=True)
             except ConnectFailedError:
                 self.pool.mark_down(worker)
+                self.pool.failed(worker)
                 return _Sent(None, begun=False)
             except LegDiedError:
                 self.pool.distrust(worker)
+                self.pool.failed(worker, attempt.request.raw)
                 return _Sent(None, begun=True)
 
     async def _settle(self, attempt: _Attempt, leg: "asyncio.Task[_Sent]") -> None:

@@ -75,8 +75,9 @@ class Health:
             self._late.pop(worker, None)
         for worker in workers:
             pause = self.checks.interval if worker.up else min(self.checks.interval, UNWELL_SECONDS)
-            due = worker not in self._due or loop.time() >= self._due[worker] + pause
+            due = worker.doubted or worker not in self._due or loop.time() >= self._due[worker] + pause
             if worker not in self._asking and due:
+                worker.doubted = False
                 self._due[worker] = loop.time()
                 self._asking[worker] = task = loop.create_task(self._check(worker))
                 task.add_done_callback(partial(self._asked, worker))

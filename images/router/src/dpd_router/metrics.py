@@ -27,7 +27,7 @@ class _PoolGauges(Collector):
         labels = ["role", "worker"]
         up = GaugeMetricFamily("dpd_router_worker_up", "1 when a worker takes requests.", labels=labels)
         flying = GaugeMetricFamily("dpd_router_worker_in_flight", "Requests a worker is busy with.", labels=labels)
-        for worker in self._pool.all():
+        for worker in self._pool.shown():
             key = [worker.address.role.value, worker.name]
             up.add_metric(key, float(worker.up))
             flying.add_metric(key, worker.in_flight)

@@ -26,7 +26,7 @@ class PageGauges(Collector):
             name: GaugeMetricFamily(f"dpd_router_pages_{name}", text, labels=["role", "worker"])
             for name, text in _FAMILIES.items()
         }
-        for worker in self._pool.all():
+        for worker in self._pool.shown():
             if worker.address.role is Role.DECODE:
                 for name, value in _figures(worker).items():
                     if value is not None:

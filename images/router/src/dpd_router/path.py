@@ -69,7 +69,8 @@ class Path(Generic[C]):
             elif handoff.params is not None and handoff.for_another(worker.address).params is None:
                 trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE)  # who could have had the KV is gone
                 handoff = Handoff()
-            return await self.delivery.run(request, handoff, worker, client, trace)
+            fallback = decision.reason is Reason.NO_PREFILLER or handoff.failed not in (None, Reason.PREFILL_REFUSED)
+            return await self.delivery.run(request, handoff, worker, client, trace, fallback=fallback)
 
     def _note(self, trace: Trace, prompt: Prompt, decision: Decision) -> None:
         trace.add(

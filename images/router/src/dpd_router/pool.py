@@ -9,96 +9,19 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import count
-from typing import Protocol
 
 from dpd_router.drift import Drift
-from dpd_router.ejection import Ejection, Suspicion
+from dpd_router.ejection import Ejection
 from dpd_router.ledger import Buffers, Ledger
-from dpd_router.types import Outlook, Receiver
+from dpd_router.types import Outlook
+from dpd_router.worker import Address, Role, Watcher, Worker
 
-Fits = Callable[["Worker"], bool]
+__all__ = ["Address", "Fits", "Pool", "Role", "Watcher", "Worker"]
 
+Fits = Callable[[Worker], bool]
 
-class Role(StrEnum):
-    """What a worker is for."""
-
-    PREFILL = "prefill"
-    DECODE = "decode"
-    WORKER = "worker"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One resolved worker of a role; the ports are those of its transfer ranks, empty when it receives nothing.
-
-    `revision` names what prefillers and decoders must have in common, such as model and arguments; None when unknown.
-    `uid` names the life of what runs there, where discovery knows it: another uid is another worker.
-    """
-
-    role: Role
-    host: str
-    port: int
-    init_ports: tuple[int, ...] = ()
-    alloc_ports: tuple[int, ...] = ()
-    revision: str | None = None
-    uid: str = ""
-
-    def pairs_with(self, other: "Address") -> bool:
-        """Say whether KV may pass between the two: never between revisions. One that is unknown goes with any."""
-        return self.revision is None or other.revision is None or self.revision == other.revision
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One engine as the router sees it. `up`: it answers; `resting`: it is to end what it has, and be given no more.
-
-    `tokens` are those of its prompts that it may still have to compute; `silent`: its notice of a transfer failed to
-    come the last time.
-    """
-
-    address: Address
-    up: bool = False
-    resting: bool = False
-    in_flight: int = 0
-    tokens: int = 0
-    last_used: int = 0
-    generation: int = 0
-    ledger: Ledger = field(default_factory=lambda: Ledger(Buffers()))
-    drift: Drift = field(default_factory=lambda: Drift(Buffers().window))
-    silent: bool = False
-    suspicion: Suspicion = field(default_factory=Suspicion)
-
-    @property
-    def name(self) -> str:
-        """Return the address as `host:port`."""
-        host = self.address.host
-        return f"[{host}]:{self.address.port}" if ":" in host else f"{host}:{self.address.port}"
-
-    @property
-    def busy(self) -> bool:
-        """Say whether something is under way there, or spoken for."""
-        return self.in_flight > 0 or self.ledger.used > 0
-
-    @property
-    def receiver(self) -> Receiver:
-        """Return where a prefiller writes to."""
-        return Receiver(self.address.host, self.address.init_ports, self.address.alloc_ports)
-
-
-class Watcher(Protocol):
-    """Who is told of a role's workers as they come, go and work."""
-
-    def joined(self, worker: Worker) -> None:
-        """Note a worker that takes requests from now on."""
-
-    def left(self, worker: Worker) -> None:
-        """Note a worker that takes no more."""
-
-    def touched(self, worker: Worker) -> None:
-        """Note that a worker's load or its last turn has changed."""
+_ENGINE_FAILED = 500
 
 
 class Pool:
@@ -145,12 +68,8 @@ class Pool:
             self._workers.pop(address).up = False
         fresh = sorted(addresses - self._workers.keys(), key=lambda each: (each.host, each.port))
         for address in fresh:
-            self._workers[address] = Worker(
-                address,
-                generation=next(self._generations),
-                ledger=Ledger(self._buffers),
-                drift=Drift(self._buffers.window),
-            )
+            ledger, drift = Ledger(self._buffers), Drift(self._buffers.window)
+            self._workers[address] = Worker(address, generation=next(self._generations), ledger=ledger, drift=drift)
         for address in addresses:
             self._workers[address].resting = address in resting
         self._colocated = all(each.role is Role.WORKER for each in self._workers)
@@ -161,6 +80,15 @@ class Pool:
     def all(self) -> list[Worker]:
         """Return every worker, well or not."""
         return list(self._workers.values())
+
+    def shown(self) -> list[Worker]:
+        """Return one worker for each role and name: of two lives at one address, the one that is not about to end."""
+        order = sorted(self._workers.values(), key=lambda each: not each.resting)
+        return list({(each.address.role, each.name): each for each in order}.values())
+
+    def is_ready(self, worker: Worker) -> bool:
+        """Say whether a worker takes requests."""
+        return self._ready[worker.address.role].get(worker.address) is worker
 
     def ready(self, role: Role) -> list[Worker]:
         """Return the workers of a role that take requests."""
@@ -213,6 +141,8 @@ class Pool:
     def failed(self, worker: Worker, request: bytes | None = None) -> None:
         """Hold a failure against a worker: `request` is the body it failed on, None when it could not be asked."""
         now, suspicion, role = self._clock(), worker.suspicion, worker.address.role
+        worker.doubted = True
+        self.changed()
         enough = suspicion.failure(None if request is None else hash(request)) >= self._ejection.failures
         if suspicion.ejected and not suspicion.trial:
             return  # it ends what it had, or serves because nobody else does: its time is running already
@@ -225,9 +155,12 @@ class Pool:
             self.ejections[role] += 1
             self._settle(role)
 
-    def succeeded(self, worker: Worker) -> None:
-        """Note that a worker did what it was asked."""
-        worker.suspicion.success(self._clock(), self._ejection.longest)
+    def answered(self, worker: Worker, status: int, request: bytes) -> None:
+        """Judge a worker by its whole answer: a client's own mistake, a 4xx, is answered well."""
+        if status >= _ENGINE_FAILED:
+            self.failed(worker, request)
+        else:
+            worker.suspicion.success(self._clock(), self._ejection.longest)
 
     def review(self) -> None:
         """Let those in again whose time is over; to be called often."""

@@ -21,9 +21,11 @@ from dpd_router.connectors import connector_named
 from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery, discovery_of
 from dpd_router.drains import Drains
+from dpd_router.fallbacks import Fallbacks
 from dpd_router.front import Front, front
 from dpd_router.handover import Handover
 from dpd_router.health import Health
+from dpd_router.leaving import Leaving, end
 from dpd_router.logs import Log
 from dpd_router.metrics import Metrics
 from dpd_router.notify import NoticeBoard
@@ -32,6 +34,7 @@ from dpd_router.pool import Pool
 from dpd_router.sagemaker.api import Runtime
 from dpd_router.stages.observe import Record
 from dpd_router.usage import Usage
+from dpd_router.vitals import Vitals
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.downstream import Doors
 from dpd_router.wire.exchange import Answering
@@ -62,6 +65,7 @@ class Router:
     choosing: Choosing
     app: App
     front: Front
+    leaving: Leaving
     log: Log
 
     async def run(self, stop: asyncio.Event, started: Callable[[int], None] = lambda _: None) -> None:
@@ -81,31 +85,14 @@ class Router:
             self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
             started(port)
             await stop.wait()
-            await self._leave()
+            await self.leaving.run()
         finally:
-            await _end(chores)
+            await end(chores)
             await self.front.closed()
             self.connections.close()
             await self.notices.close()
             await self.choosing.close()
             self.log.flush()
-
-    async def _leave(self) -> None:
-        """Take no more work, let requests end within the grace, then drains in what is left of it."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.config.timing.grace
-        self.doors.open = False
-        self.front.close()
-        for connection in list(self.doors.inside):
-            connection.retire()
-        if self.doors.tasks:
-            await asyncio.wait(set(self.doors.tasks), timeout=self.config.timing.grace)
-        cut = list(self.doors.tasks)
-        await _end(cut)
-        left = await self.background.finish(max(0.0, deadline - loop.time()))
-        for connection in list(self.doors.inside):
-            connection.close()
-        self.log.info(f"router stopped: requests_cut={len(cut)} transfers_left={left}")
 
     def _chores(self) -> "list[Coroutine[Any, Any, None]]":
         return [self.discovery.run(), self.health.run(), self.usage.run(), self._sweep(), self.front.run()]
@@ -118,41 +105,47 @@ class Router:
             self.front.expire(loop.time())
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What several others are made of."""
+
+    config: Config
+    log: Log
+    pool: Pool
+    legs: WireLegs
+    background: Background
+    notices: NoticeBoard
+    fallbacks: Fallbacks
+    chosen: Choosing
+    metrics: Metrics
+    access: AccessLog
+
+    def report(self, record: Record) -> None:
+        """Count and log a request that has ended."""
+        self.metrics.record(record)
+        self.access.record(record)
+
+
 def assemble(config: Config, log: Log) -> Router:
     """Put a router together; must be called inside a running loop."""
     encoder = prepared(config)
-    timing, transfer = config.timing, config.transfer or Transfer()
-    pool = Pool(new_id()[:8], transfer.buffers, config.standing.ejection)
+    timing, transfer, standing = config.timing, config.transfer or Transfer(), config.standing
+    pool = Pool(new_id()[:8], transfer.buffers, standing.ejection)
     background, doors, notices = Background(), Doors(), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
-    legs = WireLegs(connections)
+    legs = WireLegs(connections, timing.deadlines, config.policy.retry_after)
     own_metrics = config.surface.metrics is None
     routes = Routes(config.policy.invocation, metrics=own_metrics, sagemaker=config.sagemaker)
     entrance = front(config, routes, doors, log, new_id)
     metrics = Metrics(routes.paths, pool, lambda: len(background))
-    drains = Drains(pool, legs, background)
+    fallbacks = Fallbacks(standing.fallbacks, config.policy.retry_after)
     chosen = choosing(config, encoder, pool, legs, log)
+    discovery = discovery_of(config.lookup, config.targets, pool, log.info)
     metrics.registry.register(chosen.gauges)
-    handover = Handover(
-        policy=config.policy,
-        pool=pool,
-        connector=connector_named(transfer.connector),
-        chooser=chosen.chooser,
-        legs=legs,
-        notices=notices,
-        background=background,
-        drains=drains,
-        new_id=new_id,
-    )
-    delivery: Delivery[Answering] = Delivery(config.policy, pool, legs, drains)
+    metrics.registry.register(Vitals(pool, discovery, fallbacks, asyncio.get_running_loop().time))
     access = AccessLog(log, config.surface.logs.sample)
-
-    def report(record: Record) -> None:
-        metrics.record(record)
-        access.record(record)
-
-    tell = log.of
-    path = Path(config.policy, pool, chosen.counts, chosen.chooser, handover, delivery, time.monotonic, tell, report)
+    parts = _Parts(config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access)
+    retry_after, check = config.policy.retry_after, standing.checks.timeout
     return Router(
         config=config,
         pool=pool,
@@ -161,27 +154,51 @@ def assemble(config: Config, log: Log) -> Router:
         connections=connections,
         notices=notices,
         doors=doors,
-        discovery=discovery_of(config.lookup, config.targets, pool, log.info),
+        discovery=discovery,
         front=entrance,
-        health=Health(pool, legs, config.standing.checks, log.info),
-        usage=Usage(
-            pool, transfer.buffers, legs, transfer.usage_interval, config.standing.checks.timeout, log.info, log.warning
-        ),
-        app=App(
-            routes=routes,
-            openapi=document(routes),
-            policy=config.policy,
-            path=path,
-            runtime=Runtime(config.sagemaker, path),
-            pool=pool,
-            legs=legs,
-            metrics=metrics,
-            trouble=lambda: entrance.trouble,
-            tell_error=log.error,
-            access=access,
-        ),
+        leaving=Leaving(doors, background, entrance.close, timing.leave, timing.grace, retry_after, log.info),
+        health=Health(pool, legs, standing.checks, log.info),
+        usage=Usage(pool, transfer.buffers, legs, transfer.usage_interval, check, log.info, log.warning),
+        app=_app(parts, routes, entrance),
         log=log,
     )
+
+
+def _app(parts: _Parts, routes: Routes, entrance: Front) -> App:
+    path = _path(parts)
+    return App(
+        routes=routes,
+        openapi=document(routes),
+        policy=parts.config.policy,
+        path=path,
+        runtime=Runtime(parts.config.sagemaker, path),
+        pool=parts.pool,
+        legs=parts.legs,
+        metrics=parts.metrics,
+        trouble=lambda: entrance.trouble,
+        tell_error=parts.log.error,
+        access=parts.access,
+    )
+
+
+def _path(parts: _Parts) -> Path[Answering]:
+    config, pool, legs, chosen = parts.config, parts.pool, parts.legs, parts.chosen
+    drains = Drains(pool, legs, parts.background)
+    handover = Handover(
+        policy=config.policy,
+        pool=pool,
+        connector=connector_named((config.transfer or Transfer()).connector),
+        chooser=chosen.chooser,
+        legs=legs,
+        notices=parts.notices,
+        background=parts.background,
+        drains=drains,
+        new_id=new_id,
+    )
+    delivery: Delivery[Answering] = Delivery(config.policy, pool, legs, drains, parts.fallbacks)
+    counts, chooser = chosen.counts, chosen.chooser
+    tell, clock = parts.log.of, time.monotonic
+    return Path(config.policy, pool, counts, chooser, handover, delivery, clock, tell, parts.report)
 
 
 async def serve(config: Config, log: Log) -> None:
@@ -191,11 +208,3 @@ async def serve(config: Config, log: Log) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     await assemble(config, log).run(stop)
-
-
-async def _end(tasks: "list[asyncio.Task[Any]]") -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task

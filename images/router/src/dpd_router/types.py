@@ -37,6 +37,7 @@ class Reason(StrEnum):
     PREFILL_REFUSED = "prefill_refused"
     PREFILL_EMPTY = "prefill_empty"
     DECODER_UNREACHABLE = "decoder_unreachable"
+    DECODER_DIED = "decoder_died"
     NO_WORKER = "no_worker"
     INVALID = "invalid"
 
@@ -207,12 +208,13 @@ class Receiver(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One upstream request, ready to be sent."""
+    """One upstream request, ready to be sent. `streams`: its answer comes as it is made, not whole at the end."""
 
     method: str
     target: str
     headers: Headers
     body: bytes
+    streams: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dpd_router.config.section import Section
 from dpd_router.ejection import Ejection
 from dpd_router.health import Checks
+from dpd_router.wire.deadlines import Deadlines
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +14,7 @@ class Timing:
 
     connect: float
     upstream_keep_alive: float
-    first_byte: float
-    answer: float
-    stream_idle: float
+    deadlines: Deadlines
     leave: float
     grace: float
 
@@ -54,9 +53,11 @@ def read_timing(timeouts: Section) -> Timing:
     return Timing(
         connect=timeouts.seconds("connectSeconds", 3, 0.01, 600),
         upstream_keep_alive=timeouts.seconds("upstreamKeepAliveSeconds", 4, 0, 3600),
-        first_byte=timeouts.seconds("firstByteSeconds", 300, 0.05, 86400),
-        answer=timeouts.seconds("answerSeconds", 3600, 0.05, 86400),
-        stream_idle=timeouts.seconds("streamIdleSeconds", 300, 0.05, 86400),
+        deadlines=Deadlines(
+            first_byte=timeouts.seconds("firstByteSeconds", 300, 0.05, 86400),
+            answer=timeouts.seconds("answerSeconds", 3600, 0.05, 86400),
+            idle=timeouts.seconds("streamIdleSeconds", 300, 0.05, 86400),
+        ),
         leave=timeouts.seconds("leaveSeconds", 0, 0, 3600),
         grace=timeouts.seconds("graceSeconds", 30, 0, 86400),
     )

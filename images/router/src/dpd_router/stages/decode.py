@@ -10,7 +10,8 @@ MARK = b"x-dpd-transfer"
 def decode(request: Request, params: Params | None) -> Call:
     """Return the decode leg; without `params` it is the client's body byte for byte."""
     body = request.raw if params is None else with_params(request.raw, params)
-    return Call("POST", request.target, _marked(request.headers, b"read" if params else None), body)
+    headers = _marked(request.headers, b"read" if params else None)
+    return Call("POST", request.target, headers, body, streams=bool(request.body.get("stream")))
 
 
 def drain(request: Request, params: Params) -> Call:

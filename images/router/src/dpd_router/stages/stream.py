@@ -80,12 +80,12 @@ def phrase(status: int) -> bytes:
         return b""
 
 
-def broken_stream_event(*, chunked: bool, tail: bytes) -> bytes:
+def broken_stream_event(*, chunked: bool, tail: bytes, error: bytes | None = None) -> bytes:
     """Return the SSE event that ends a broken stream; `tail` is the last of what was relayed, framing included.
 
     It closes an event that was cut in half, and it is no clean end: no `[DONE]` and no last chunk follow.
     """
-    error = error_body("The engine broke off while it was answering.", "upstream_error", "upstream_died")
+    error = error or error_body("The engine broke off while it was answering.", "upstream_error", "upstream_died")
     text = tail.removesuffix(b"\r\n") if chunked else tail
     opening = b"" if text.endswith(b"\n\n") else b"\n\n"
     event = opening + b"data: " + error + b"\n\n"

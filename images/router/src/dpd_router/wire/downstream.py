@@ -128,6 +128,10 @@ class Downstream(asyncio.Protocol):
         if self._current is None and not self._waiting and not self._reader.busy:
             self.close()
 
+    def cut(self, error: RouterError) -> bool:
+        """Tell the client of a request that is under way that it is not answered any further; say if there is one."""
+        return self._current is not None and self._current.cut(error)
+
     def expire(self, now: float) -> None:
         """End a connection whose client is idle for too long, or too slow to send its request or to read its answer."""
         limits = self._limits

@@ -78,6 +78,8 @@ class Exchange:
         self._tail = b""
         self._chunked = False
         self._events = False
+        self._length: int | None = None
+        self._last_words: bytes | None = None
         self.bytes_out = 0
         self.gone = False
         self.ended = False
@@ -145,6 +147,8 @@ class Exchange:
         self._events = any(
             n.lower() == b"content-type" and v.lower().startswith(_EVENT_STREAM) for n, v in head.headers
         )
+        lengths = [int(value) for name, value in head.headers if name.lower() == b"content-length" and value.isdigit()]
+        self._length = lengths[0] if lengths and not head.chunked else None
         self.keep_alive = self._incoming.keep_alive and self._outlet.lingering and not head.to_close
         keep_framing = self._chunked or not head.chunked
         self._outlet.write(
@@ -190,11 +194,25 @@ class Exchange:
         if self.when_gone is not None:
             self.when_gone()
 
+    def cut(self, error: RouterError) -> bool:
+        """Tell the client that this is all, and go on as if it had left; say whether anything was missing."""
+        if self.ended or self.gone:
+            return False
+        self._last_words = error.body()
+        self.refuse(error)
+        self.gone = True
+        if self.when_gone is not None:
+            self.when_gone()
+        return True
+
     def _break(self) -> None:
         """End a response that began and cannot be finished: never in a way that looks whole."""
         whole = self._source is not None and self._source.between_chunks and self._tail[-2:] in (b"", b"\r\n")
-        self.abrupt = not (self._events and (whole or not self._chunked))
+        event = broken_stream_event(chunked=self._chunked, tail=self._tail[-8:], error=self._last_words)
+        # Of a body whose length was announced something must be missing in the end.
+        fits = self._length is None or self.bytes_out + len(event) < self._length
+        self.abrupt = not (self._events and fits and (whole or not self._chunked))
         if not self.abrupt:
-            self._outlet.write(broken_stream_event(chunked=self._chunked, tail=self._tail[-8:]))
+            self._outlet.write(event)
         self.keep_alive = False
         self.finish()

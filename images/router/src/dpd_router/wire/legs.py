@@ -2,15 +2,23 @@
 
 from collections.abc import Callable
 
-from dpd_router.errors import LegDiedError
+from dpd_router.errors import LegDiedError, shaped
 from dpd_router.pool import Worker
 from dpd_router.stages.stream import request_message
 from dpd_router.types import Call, End, Outcome, Reply
 from dpd_router.wire.connections import Connections
+from dpd_router.wire.deadlines import Deadlines, Watchdog
 from dpd_router.wire.exchange import Answering
 from dpd_router.wire.upstream import ResponseHead, Upstream
 
 MAX_COLLECTED = 16 * 1024 * 1024
+MAX_ERROR = 1024 * 1024
+# How a worker's own proxy marks an answer that is its own, because its engine gave none.
+_UPSTREAM, _UNREACHABLE = b"x-dpd-upstream", b"unreachable"
+_NO_ENGINE = "the worker's proxy had no answer of its engine"
+_ERROR, _GATEWAY_TIMEOUT = 400, 504
+_LATER = (429, 503)
+_OF_BODY = frozenset({b"content-type", b"content-encoding", b"content-length"})
 
 
 class _Collector:
@@ -40,33 +48,77 @@ class _Collector:
 
 
 class _Relay:
-    """Passes a response to a client as it comes."""
+    """Passes a response to a client as it comes; an error of the engine's is kept until it is whole, then shaped."""
 
     def __init__(self, upstream: Upstream, exchange: Answering, *, hold: bool, first: Callable[[int], None]) -> None:
         self._upstream = upstream
         self._exchange = exchange
         self._hold = hold
         self._first: Callable[[int], None] | None = first
+        self._error: ResponseHead | None = None
+        self._kept: list[bytes] = []
+        self.watchdog: Watchdog | None = None
         self.status = 0
+        self.told = False
         self.left = False
+        self.late = False
+        self.unreachable = False
         self.raw = exchange.raw
 
     def head(self, head: ResponseHead) -> None:
         """Begin the client's response."""
         self.status = head.status
+        if head.status >= _ERROR:
+            self.unreachable = _value(head, _UPSTREAM) == _UNREACHABLE
+            length = _value(head, b"content-length")
+            if self.unreachable or (length.isdigit() and int(length) <= MAX_ERROR):
+                self._error = head
+                return
+        self._start(head)
+
+    def _start(self, head: ResponseHead) -> None:
+        self.told = True
         self._exchange.start(head, self._upstream)
 
     def body(self, data: bytes) -> None:
         """Pass a piece on."""
+        if self.unreachable:
+            return
         if self._first is not None:
             self._begin()
-        self._exchange.write(data)
+        if self.watchdog is not None:
+            self.watchdog.note()
+        if self._error is not None:
+            self._kept.append(data)
+        else:
+            self._exchange.write(data)
+
+    def finish(self, retry_after: int) -> None:
+        """End the client's response."""
+        if self._error is not None:
+            self._tell(self._error, retry_after)
+        self._exchange.finish()
+
+    def _tell(self, error: ResponseHead, retry_after: int) -> None:
+        body, headers = b"".join(self._kept), list(error.headers)
+        better = shaped(self.status, body)
+        if better is not None:
+            body = better
+            headers = [pair for pair in headers if pair[0].lower() not in _OF_BODY]
+            headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        if self.status in _LATER and not _value(error, b"retry-after"):
+            headers.append((b"retry-after", b"%d" % retry_after))
+        self._start(ResponseHead(self.status, headers, chunked=False, to_close=error.to_close))
+        if body:
+            self._exchange.write(body)
 
     def _begin(self) -> None:
         if self._first is not None:
             self._first(self.status)
         self._first = None
         self._hold = False
+        if self.watchdog is not None:
+            self.watchdog.begun()
         if self._exchange.gone:
             self._break_off()
 
@@ -77,16 +129,30 @@ class _Relay:
         else:
             self._break_off()
 
+    def give_up(self) -> None:
+        """Break the leg off: the engine is silent. One whose client does not read is given the time it takes."""
+        if self._upstream.paused and self.watchdog is not None:
+            self.watchdog.begun()
+            return
+        self.late = True
+        self._upstream.abort()
+
     def _break_off(self) -> None:
         self.left = True
         self._upstream.abort()
 
 
-class WireLegs:
-    """Sends legs over kept connections."""
+def _value(head: ResponseHead, name: bytes) -> bytes:
+    return next((value for key, value in head.headers if key.lower() == name), b"")
 
-    def __init__(self, connections: Connections) -> None:
+
+class WireLegs:
+    """Sends legs over kept connections. `retry_after` is for an engine's 429 and 503 that do not say it."""
+
+    def __init__(self, connections: Connections, deadlines: Deadlines | None = None, retry_after: int = 5) -> None:
         self._connections = connections
+        self._deadlines = deadlines or Deadlines()
+        self._retry_after = retry_after
 
     async def collect(self, worker: Worker, call: Call, request_id: str) -> Reply:
         """Send a leg and read its reply whole. Raises ConnectFailedError, LegDiedError."""
@@ -107,14 +173,18 @@ class WireLegs:
             self._connections.release(upstream)
             return Outcome(End.CLIENT_LEFT, 0)
         sink = _Relay(upstream, client, hold=hold, first=first)
+        sink.watchdog = watchdog = Watchdog(self._deadlines, streams=call.streams, late=sink.give_up)
         client.when_gone = sink.client_left
         try:
             await upstream.begin(request_message(call, worker.name, client.ask.request_id), sink)
-            client.finish()
-        except LegDiedError:
+            if sink.unreachable:
+                raise LegDiedError(_NO_ENGINE, late=sink.status == _GATEWAY_TIMEOUT)
+            sink.finish(self._retry_after)
+        except LegDiedError as died:
             if not sink.left:
-                raise
+                raise LegDiedError(str(died), told=sink.told, late=died.late or sink.late) from None
         finally:
+            watchdog.stop()
             client.when_gone = None
             self._connections.release(upstream)
         return Outcome(End.CLIENT_LEFT if client.gone else End.COMPLETE, sink.status)

@@ -118,6 +118,7 @@ class Upstream(asyncio.Protocol):
         self._framing = _Framing()
         self._pending = b""
         self.reusable = False
+        self.paused = False
         self.idle_since = 0.0
         self.key: tuple[str, int] = ("", 0)
 
@@ -169,11 +170,13 @@ class Upstream(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more until `resume`: the client is slower than the engine."""
+        self.paused = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
+        self.paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 

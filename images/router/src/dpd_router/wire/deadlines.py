@@ -1,0 +1,48 @@
+"""How long a leg may take: to its first byte, and then from one byte to the next. One timer a leg, none a byte."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Times in seconds: to the first byte of a stream, to an answer that comes whole, between two bytes of either."""
+
+    first_byte: float = 300.0
+    answer: float = 3600.0
+    idle: float = 300.0
+
+
+class Watchdog:
+    """Calls `late` when a leg has been silent for too long. `note` is called for every piece that came."""
+
+    def __init__(self, deadlines: Deadlines, *, streams: bool, late: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._idle = deadlines.idle
+        self._limit = deadlines.first_byte if streams else deadlines.answer
+        self._late = late
+        self._last = self._loop.time()
+        self._timer = self._loop.call_later(self._limit, self._look)
+
+    def note(self) -> None:
+        """Take the time: something came, or nothing could because the client does not read."""
+        self._last = self._loop.time()
+
+    def begun(self) -> None:
+        """Count from piece to piece from now on."""
+        self._limit = self._idle
+        self._timer.cancel()
+        self.note()
+        self._timer = self._loop.call_later(self._limit, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        left = self._last + self._limit - self._loop.time()
+        if left <= 0:
+            self._late()
+        else:
+            self._timer = self._loop.call_later(left, self._look)
