@@ -15,7 +15,7 @@ else for the id. A model of the user's own choice stays.
   {{- $positional := without $leading "serve" | last | default "" -}}
   {{- $given := include "dpd.args.value" (dict "args" .args "key" "model") | default $positional -}}
   {{- $path := include "dpd.model.path" .root -}}
-  {{- $fetched := .root.Values.modelSourceConfig.prefetchEnabled | default false -}}
+  {{- $fetched := eq (include "dpd.prefetch.on" .root) "true" -}}
   {{- $right := ternary $path $model.modelId $fetched -}}
   {{- $wrong := ternary $model.modelId $path $fetched -}}
   {{- $served := "" -}}
@@ -38,7 +38,7 @@ else for the id. A model of the user's own choice stays.
 {{- define "dpd.model.env" -}}
 {{- $source := .Values.modelSourceConfig -}}
 {{- $pairs := list -}}
-{{- if and (eq $source.modelSourceType "huggingface") (not $source.prefetchEnabled) -}}
+{{- if and (eq $source.modelSourceType "huggingface") (not (include "dpd.prefetch.on" .)) -}}
   {{- $pairs = append $pairs (list "HF_HUB_CACHE" (include "dpd.model.path" .)) -}}
   {{- with ($source.huggingFaceModel | default dict).tokenSecretRef -}}
     {{- $pairs = append $pairs (list "HF_TOKEN" (dict "secretKeyRef" .)) -}}
@@ -59,7 +59,7 @@ else for the id. A model of the user's own choice stays.
   persistentVolumeClaim:
     claimName: {{ include "dpd.model.claim" . }}
     readOnly: true
-{{- else if and (eq $type "huggingface") (not .Values.modelSourceConfig.prefetchEnabled) -}}
+{{- else if and (eq $type "huggingface") (not (include "dpd.prefetch.on" .)) -}}
 - name: {{ .Values.worker.modelVolumeMount.name }}
   emptyDir: {}
 {{- end }}
@@ -67,7 +67,7 @@ else for the id. A model of the user's own choice stays.
 
 {{/* Where the engine finds the model: the copy, or the source itself. */}}
 {{- define "dpd.model.mount" -}}
-{{- if .Values.modelSourceConfig.prefetchEnabled -}}
+{{- if include "dpd.prefetch.on" . -}}
 - {name: {{ include "dpd.prefetch.volume" . }}, mountPath: {{ include "dpd.model.path" . | quote }}, readOnly: true}
 {{- else -}}
 {{ include "dpd.model.sourceMount" (dict "root" . "path" (include "dpd.model.path" .)) }}

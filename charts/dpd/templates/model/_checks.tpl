@@ -17,7 +17,7 @@ modelSourceConfig.huggingFaceModel.tokenSecretRef.name: empty; write the Secret'
 prefetch.hostPath: a folder of the node, and prefetch.medium is {{ $prefetch.medium }}; set that to disk
 {{- end -}}
 {{- if eq $prefetch.s3.access "api" -}}
-{{- if not (and $source.prefetchEnabled (eq $source.modelSourceType "s3")) }}
+{{- if not (and (include "dpd.prefetch.on" .) (eq $source.modelSourceType "s3")) }}
 prefetch.s3.access: api, and only a prefetched model of modelSourceType s3 is asked for that way; set modelSourceConfig.prefetchEnabled, or access to mount
 {{- end -}}
 {{- else if or $prefetch.s3.endpoint $prefetch.s3.credentialsSecret }}

@@ -3,6 +3,16 @@ prefetchEnabled: an init container of the worker's own image brings the model in
 starts when all of it is there. Its program lies in files/model.
 */}}
 
+{{/* "true" when the model is copied before an engine starts: because it shall be, or because its copy stays on the node. */}}
+{{- define "dpd.prefetch.on" -}}
+{{- if or .Values.modelSourceConfig.prefetchEnabled (include "dpd.modelCache.weights" .) }}true{{ end -}}
+{{- end }}
+
+{{/* The node's folder for copies; nothing when each pod has its own. */}}
+{{- define "dpd.prefetch.folder" -}}
+{{- if .Values.prefetch.hostPath }}{{ .Values.prefetch.hostPath }}{{ else if include "dpd.modelCache.weights" . }}{{ .Values.modelCache.hostPath }}{{ end -}}
+{{- end }}
+
 {{/* Names of the two volumes that only prefetching has; the scripts' is HyperPod's, one name for each kind of source. */}}
 {{- define "dpd.prefetch.volume" -}}
 model-weights-copy
@@ -19,16 +29,16 @@ model-weights-copy
 {{/* Whether the model is asked of S3 itself, and no driver mounts the bucket. */}}
 {{- define "dpd.prefetch.api" -}}
 {{- $source := .Values.modelSourceConfig -}}
-{{- if and $source.prefetchEnabled (eq $source.modelSourceType "s3") (eq .Values.prefetch.s3.access "api") }}true{{ end -}}
+{{- if and (include "dpd.prefetch.on" .) (eq $source.modelSourceType "s3") (eq .Values.prefetch.s3.access "api") }}true{{ end -}}
 {{- end }}
 
 {{/* The volumes that prefetching adds to a pod. Takes {root, facts}. */}}
 {{- define "dpd.prefetch.volumes" -}}
 {{- $prefetch := .root.Values.prefetch -}}
-{{- if .root.Values.modelSourceConfig.prefetchEnabled }}
+{{- if include "dpd.prefetch.on" .root }}
 {{- $size := include "dpd.prefetch.size" . }}
 - name: {{ include "dpd.prefetch.volume" . }}
-  {{- if $prefetch.hostPath }}
+  {{- if include "dpd.prefetch.folder" .root }}
   hostPath:
     path: {{ include "dpd.prefetch.hostPath" .root | quote }}
     type: DirectoryOrCreate
@@ -50,8 +60,8 @@ model-weights-copy
 
 {{/* One folder of the node for each endpoint and source, so that a pod with another model never finds this one's files. */}}
 {{- define "dpd.prefetch.hostPath" -}}
-{{- $source := toJson .Values.modelSourceConfig | sha256sum | trunc 12 -}}
-{{ trimSuffix "/" .Values.prefetch.hostPath }}/{{ include "dpd.namespace" . }}/{{ include "dpd.name" . }}/{{ $source }}
+{{- $source := omit .Values.modelSourceConfig "prefetchEnabled" | toJson | sha256sum | trunc 12 -}}
+{{ trimSuffix "/" (include "dpd.prefetch.folder" .) }}/{{ include "dpd.namespace" . }}/{{ include "dpd.name" . }}/{{ $source }}
 {{- end }}
 
 {{/*
@@ -70,7 +80,7 @@ GPUs leave it empty, and Kubernetes' own limit, the pod's memory, holds. Takes {
 {{/* A pod's init containers: the user's first, for one of them may prepare what is copied. Takes {root, facts}. */}}
 {{- define "dpd.pod.initContainers" -}}
 {{- $own := (.root.Values.kubernetes | default dict).initContainers -}}
-{{- $prefetch := .root.Values.modelSourceConfig.prefetchEnabled -}}
+{{- $prefetch := include "dpd.prefetch.on" .root -}}
 {{- $verify := include "dpd.verify.before" . -}}
 {{- if or $own $prefetch $verify }}
 initContainers:
@@ -90,7 +100,7 @@ initContainers:
 {{/* Takes {root, facts}. */}}
 {{- define "dpd.container.prefetch" -}}
 {{- $prefetch := .root.Values.prefetch -}}
-{{- $root := ternary (dict "runAsNonRoot" false "runAsUser" 0 "runAsGroup" 0) dict (not (empty $prefetch.hostPath)) -}}
+{{- $root := ternary (dict "runAsNonRoot" false "runAsUser" 0 "runAsGroup" 0) dict (not (empty (include "dpd.prefetch.folder" .root))) -}}
 {{- $resources := $prefetch.resources | default (include "dpd.prefetch.resources" . | fromYaml) -}}
 name: {{ include "dpd.prefetch.container" .root }}
 image: {{ $prefetch.image | default .root.Values.worker.image | quote }}

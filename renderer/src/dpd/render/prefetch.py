@@ -15,7 +15,10 @@ _SHARE = Decimal("0.5")
 
 def entries(endpoint: Endpoint) -> tuple[Entry, ...]:
     """Return the prefetch entry: the least that any role has room for; nothing when no role's room can be told."""
-    if not endpoint.part("modelSourceConfig").get("prefetchEnabled", False):
+    on_disk = endpoint.part("modelCacheConfig", "weightsCache").get(
+        "enabled", "weightsCache" in endpoint.part("modelCacheConfig")
+    )
+    if on_disk or not endpoint.part("modelSourceConfig").get("prefetchEnabled", False):
         return ()
     node = facts(endpoint)
     rooms = [room for role in endpoint.roles for room in _rooms(role, node)]

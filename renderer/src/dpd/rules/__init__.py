@@ -89,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     caching.own_file_is_a_path,
     caching.nothing_is_overridden,
     caching.plugin_is_found,
+    caching.model_cache_sections_are_known,
     capturing.captures_have_a_place,
     edge.dns_has_a_certificate,
     edge.limits_have_metrics,

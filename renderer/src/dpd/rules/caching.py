@@ -14,6 +14,7 @@ _PASSWORD = re.compile(r"\A[a-z-]+://[^@/]*:(?!\$\()[^@/]+@")
 # A Redis server has numbered databases; a cluster has none.
 _NO_DATABASE = re.compile(r"\A(redis|rediss|valkey)://[^/?]+(/0?)?\Z")
 _COMMON_PATH = "/opt/ml/model"
+_SECTIONS = ("weightsCache", "imageCache")
 _CONFIG_FLAG = "--kv-transfer-config"
 
 
@@ -98,6 +99,23 @@ def plugin_is_found(endpoint: Endpoint) -> Iterator[Problem]:
             path: FieldPath = ("spec", "worker", "environmentVariables", index)
             fact = "prefillers do not find LMCache's plugin in /etc/lmcache, and keep no KV outside their GPUs"
             yield warning(path, fact, "add :/etc/lmcache to it")
+
+
+def model_cache_sections_are_known(endpoint: Endpoint) -> Iterator[Problem]:
+    """Of modelCacheConfig AWS has published two sections by name, and nothing of what else they hold."""
+    for name, section in endpoint.part("modelCacheConfig").items():
+        where: FieldPath = ("spec", "modelCacheConfig", name)
+        if name not in _SECTIONS:
+            remedy = f"write {' or '.join(_SECTIONS)}, or leave it for HyperPod"
+            yield warning(where, "accepted, no effect here: it is no section that is known", remedy)
+            continue
+        for key in section if type(section) is dict else ():
+            if key != "enabled":
+                yield warning(
+                    (*where, key),
+                    "accepted, no effect here: only enabled is read",
+                    "remove it, or leave it for HyperPod",
+                )
 
 
 def _is_redis(endpoint: Endpoint) -> bool:
