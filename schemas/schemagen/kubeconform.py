@@ -10,6 +10,7 @@ KINDS = {
     "ClusterRole": "rbac.authorization.k8s.io/v1",
     "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
     "ConfigMap": "v1",
+    "CronJob": "batch/v1",
     "CustomResourceDefinition": "apiextensions.k8s.io/v1",
     "DaemonSet": "apps/v1",
     "Deployment": "apps/v1",

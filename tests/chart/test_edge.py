@@ -31,7 +31,7 @@ KINDS = {
     "gateway-with-an-issuer": f"edge.kind=gateway,edge.gateway.className=envoy,{ACM},"
     "edge.tls.issuerRef.name=letsencrypt,edge.tls.issuerRef.kind=ClusterIssuer",
 }
-EDGES = {"Ingress", "HTTPRoute", "Gateway", "Certificate", "Issuer"}
+EDGES = {"Ingress", "HTTPRoute", "Gateway", "Certificate", "Issuer", "CronJob"}
 
 
 def backends(documents: list[Manifest]) -> list[tuple[str, str, int]]:

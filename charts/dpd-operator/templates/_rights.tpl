@@ -14,6 +14,9 @@
 - apiGroups: [""]
   resources: [configmaps, persistentvolumeclaims, serviceaccounts, services]
   verbs: *all
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: *all
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: *all

@@ -131,11 +131,16 @@ class Client:
 _TRANSIENT = (OSError, http.client.HTTPException)
 
 
-def request(url: str, headers: Mapping[str, str], form: bytes | None = None) -> urllib.request.Request:
-    """Build a GET, or the POST of a form; raises FetchError for anything but HTTP, for an address must open no file."""
+def request(
+    url: str, headers: Mapping[str, str], form: bytes | None = None, method: str | None = None
+) -> urllib.request.Request:
+    """Build a GET, the POST of a form, or what `method` says.
+
+    Raises FetchError for anything but HTTP, for an address must open no file.
+    """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise FetchError(f"{url}: neither http nor https; write the endpoint's address in full")
-    return urllib.request.Request(url, form, dict(headers))  # noqa: S310 - the scheme is checked above
+    return urllib.request.Request(url, form, dict(headers), method=method)  # noqa: S310 - the scheme is checked above
 
 
 def _check_part(url: str, answer: http.client.HTTPResponse, file: File, at: int, end: int) -> None:

@@ -1,5 +1,6 @@
 """A model in a bucket, asked for over S3's own API: for clusters whose nodes have no driver that mounts buckets."""
 
+import hashlib
 import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ElementTree
@@ -66,13 +67,22 @@ class Bucket:
     def _ask(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> "_Ask":
         return _Ask(self, path, query, headers)
 
-    def ask(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> urllib.request.Request:
-        """Build one signed request; its signature holds for some minutes only."""
+    def ask_object(self, key: str, content: bytes | None = None) -> urllib.request.Request:
+        """Build the request that reads one object, or that writes `content` to it."""
+        headers = {} if content is None else {"Content-Type": "application/x-pem-file"}
+        return self.ask(urllib.parse.quote(f"/{key}", safe="/-_.~"), {}, headers, content)
+
+    def ask(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None = None
+    ) -> urllib.request.Request:
+        """Build one signed request, a PUT when it has a body; its signature holds for some minutes only."""
         now = datetime.now(timezone.utc)  # noqa: UP017 - images with Python 3.10 are about
         if self._keys is None or self._keys.ends_before(now):
             self._keys = keys_of(self._environment, self._client)
-        asked = Request(self._base.rstrip("/") + path, query, headers)
-        return request(asked.url, signed(asked, self._keys, self._region, now) if self._keys.access else headers)
+        method, content = "GET" if body is None else "PUT", hashlib.sha256(body or b"").hexdigest()
+        asked = Request(self._base.rstrip("/") + path, query, headers, method, content)
+        sent = signed(asked, self._keys, self._region, now) if self._keys.access else headers
+        return request(asked.url, sent, body, asked.method)
 
     def _explain(self, status: int, text: str) -> str:
         code = text.partition("<Code>")[2].partition("</Code>")[0] or str(status)

@@ -35,6 +35,8 @@ edge: [kind, alb, ingress, gateway, tls]
 edge.alb: [className, scheme]
 edge.gateway: [timeouts]
 edge.gateway.timeouts: [request, backendRequest]
+edge.tls: [output]
+edge.tls.output: [schedule]
 autoscaling: [prometheus, aws, targets]
 autoscaling.targets: [waiting, runningShare, bufferShare, routerCpuPercent]
 {{- end }}

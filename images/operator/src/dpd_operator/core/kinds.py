@@ -49,6 +49,7 @@ DRAWN = (
     Kind("", "v1", "serviceaccounts", "ServiceAccount"),
     Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
     Kind("", "v1", "persistentvolumes", "PersistentVolume", is_namespaced=False),
+    Kind("batch", "v1", "cronjobs", "CronJob"),
     Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
     Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
     Kind("networking.k8s.io", "v1", "ingresses", "Ingress"),
