@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import errno
 import json
 import shutil
 import ssl
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 import trustme
 
-from dpd_router.tls import Certificates
+from dpd_router.tls import Certificates, Listener
 from router.rig import LONG, STREAM, chunk, engine, get, request, router, short, statuses
 
 
@@ -301,3 +302,79 @@ async def test_a_wrong_section_is_told(tls, problem):
         async with router(tls=tls):
             pass
     assert problem in str(caught.value)
+
+
+class Full:
+    """A listening socket of a process that has no descriptor left, for a while."""
+
+    def __init__(self, errors):
+        self.errors = errors
+        self.closed = False
+
+    def accept(self):
+        raise self.errors.pop(0)
+
+    def close(self):
+        self.closed = True
+
+
+class Loop:
+    """The readers and timers that a listener asks its loop for."""
+
+    def __init__(self):
+        self.readers = []
+        self.later = []
+
+    def add_reader(self, sock, _callback, *_):
+        self.readers.append(sock)
+
+    def remove_reader(self, sock):
+        self.readers.remove(sock)
+
+    def call_later(self, _seconds, callback):
+        self.later.append(callback)
+
+
+async def test_a_process_without_descriptors_left_rests_before_it_accepts_again():
+    listener = Listener(asyncio.Protocol, asyncio.Protocol, lambda: None, (1, 1), lambda: 10)
+    loop, full = Loop(), Full([OSError(errno.EMFILE, "full"), BlockingIOError(), OSError(errno.EBADF, "broken")])
+    listener._loop, listener._socket = loop, full  # type: ignore[assignment]
+    loop.readers.append(full)
+    listener._accept()
+    assert loop.readers == [], "it would be woken without end"
+    loop.later.pop()()
+    assert loop.readers == [full]
+    listener._accept()
+    with pytest.raises(OSError, match="broken"):
+        listener._accept()
+    full.errors = [OSError(errno.EMFILE, "full")]
+    listener._accept()
+    listener._socket = None
+    loop.later.pop()()
+    listener._accept()
+    assert loop.readers == []
+
+
+async def test_a_handshake_is_broken_off_when_the_router_stops(tmp_path, authority):
+    async with engine() as decoder, router(decode=[decoder], tls=write(tmp_path, authority)) as up:
+        reader, writer = await asyncio.open_connection("127.0.0.1", up.port)
+        _, silent = await asyncio.open_connection("127.0.0.1", up.port)
+        writer.write(HELLO)
+        await up.until(lambda: up.router.front.unheard == 2)
+        up.stop.set()
+        await up.task
+        assert up.router.front.unheard == 0
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        for each in (writer, silent):
+            each.close()
+            with contextlib.suppress(ConnectionError):
+                await each.wait_closed()
+
+
+async def test_an_address_of_version_6_is_listened_on_too(tmp_path, authority):
+    listen = {"host": "::1"}
+    async with engine() as decoder, router(decode=[decoder], tls=write(tmp_path, authority), listen=listen) as up:
+        _, writer = await asyncio.open_connection("::1", up.port)
+        writer.close()
+        await writer.wait_closed()

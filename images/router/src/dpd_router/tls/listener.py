@@ -9,6 +9,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 Make = Callable[[], asyncio.Protocol]
 _HANDSHAKE = 0x16
@@ -40,7 +41,7 @@ class Listener:
         self._room = room
         self._loop = asyncio.get_running_loop()
         self._silent: dict[socket.socket, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], socket.socket] = {}
         self._socket: socket.socket | None = None
 
     @property
@@ -57,18 +58,19 @@ class Listener:
         return int(made.getsockname()[1])
 
     def close(self) -> None:
-        """Take no more connections; those that have said nothing yet are closed, handshakes broken off."""
+        """Take no more connections; those that have said nothing yet are closed, handshakes go on."""
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
         for sock in list(self._silent):
             self._drop(sock)
-        for task in list(self._tasks):
-            task.cancel()
 
     async def closed(self) -> None:
-        """Wait until handshakes that were broken off have ended."""
+        """Break handshakes off, and wait until they have ended."""
+        for sock in self._tasks.values():
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # uvloop would go on with a handshake whose task is cancelled
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def expire(self, now: float) -> None:
@@ -120,8 +122,8 @@ class Listener:
         self._loop.remove_reader(sock)
         del self._silent[sock]
         task = self._loop.create_task(self._take(sock, encrypted=first[0] == _HANDSHAKE))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = sock
+        task.add_done_callback(self._tasks.pop)
 
     async def _take(self, sock: socket.socket, *, encrypted: bool) -> None:
         context = self._context() if encrypted else None
