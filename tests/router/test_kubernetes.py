@@ -77,7 +77,7 @@ async def until(check, seconds: float = 30) -> None:
 
 @contextlib.asynccontextmanager
 async def following(site: Site, api: Api | None = None):
-    pool, lines = Pool("n", 100), list[str]()
+    pool, lines = Pool("n"), list[str]()
     discovery = KubernetesDiscovery(Roster(pool, lines.append), TARGETS, api or site.api, ENDPOINT, lines.append)
     task = asyncio.create_task(discovery.run())
     try:
