@@ -393,3 +393,32 @@ def test_a_name_that_is_none_is_refused_with_its_remedy(name):
         from_document(document)
     (problem,) = caught.value.problems
     assert problem.path == "sagemaker.endpointName"
+
+
+async def test_a_stream_that_the_routers_end_cuts_off_is_told_so(boto):
+    async def forever(seen, reader, writer):
+        writer.write(STREAM + chunk(EVENT))
+        await writer.drain()
+        await reader.read()
+        raise ConnectionResetError
+
+    short_of_time = {"graceSeconds": 0.2}
+    async with engine(forever) as decoder, router(decode=[decoder], sagemaker=NAME, timeouts=short_of_time) as up:
+        parts = iter((await boto.stream(up, short(stream=True)))["Body"])
+        assert (await asyncio.to_thread(next, parts))["PayloadPart"]["Bytes"] == EVENT
+        up.stop.set()
+        with pytest.raises(EventStreamError) as error:
+            await asyncio.to_thread(list, parts)
+        assert error.value.response["Error"]["Code"] == "InternalStreamFailure"
+        assert "shutting down" in error.value.response["Error"]["Message"]
+
+
+async def test_a_stream_whose_engine_falls_silent_ends_with_the_apis_word_for_that():
+    async def silent(seen, reader, writer):
+        writer.write(STREAM + chunk(EVENT))
+        await reader.read()
+        raise ConnectionResetError
+
+    impatient = {"streamIdleSeconds": 0.2}
+    async with engine(silent) as decoder, router(decode=[decoder], sagemaker=NAME, timeouts=impatient) as up:
+        assert b'"ErrorCode":"ModelInvocationTimeExceeded"' in await up.post(short(stream=True), STREAMED)

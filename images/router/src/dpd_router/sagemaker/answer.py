@@ -31,6 +31,7 @@ class Invocation:
 
     def __init__(self, exchange: Exchange, *, streamed: bool) -> None:
         self._exchange = exchange
+        exchange.tell = self.refuse
         self._streamed = streamed
         self._chunked = False
         self._refusal: list[bytes] | None = None

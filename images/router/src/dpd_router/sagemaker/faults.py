@@ -15,6 +15,7 @@ MAX_MESSAGE = 2048  # the API's own bound on messages
 _MODEL_ERROR = 424
 _TIMEOUT = 504
 _SERVER_ERROR = 500
+_OWN = (500, 503)  # the router's own trouble, or its end: nothing is wrong with the model
 # Statuses that are the service's own business; every other one is what a model might have answered.
 _SERVICE = {
     401: (403, "AccessDeniedException"),
@@ -59,7 +60,7 @@ def model_error(status: int, body: bytes, request_id: str) -> Reply:
 def in_stream(error: RouterError) -> tuple[str, Mapping[str, str]]:
     """Return the exception that ends a stream which has begun: its name and members."""
     message = error.message[:MAX_MESSAGE]
-    if error.status == _SERVER_ERROR:
+    if error.status in _OWN:
         return "InternalStreamFailure", {"Message": message}
     code = "ModelInvocationTimeExceeded" if error.status == _TIMEOUT else "StreamBroken"
     return "ModelStreamError", {"Message": message, "ErrorCode": code}

@@ -86,6 +86,7 @@ class Exchange:
         self.keep_alive = False
         self.abrupt = False
         self.when_gone: Callable[[], None] | None = None
+        self.tell: Callable[[RouterError], None] | None = None  # who words a cut, when not we
         self._decision: Callable[[], str] = str
 
     @property
@@ -175,6 +176,7 @@ class Exchange:
         """End a relayed response that came whole."""
         self.ended = True
         self._source = None
+        self.tell = None
 
     def choke(self) -> None:
         """Let the engine wait: the client does not keep up."""
@@ -199,7 +201,8 @@ class Exchange:
         if self.ended or self.gone:
             return False
         self._last_words = error.body()
-        self.refuse(error)
+        tell = self.refuse if self.tell is None else self.tell
+        tell(error)
         self.gone = True
         if self.when_gone is not None:
             self.when_gone()
