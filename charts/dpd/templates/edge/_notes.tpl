@@ -9,6 +9,11 @@
 {{ if eq $kind "gateway" }}Clients outside the cluster come through the gateway that takes this route:
 
   kubectl get httproute {{ $name }} -n {{ $namespace }} -o jsonpath='{.status.parents[*].conditions}{"\n"}'
+{{- if eq (include "dpd.edge.backendTls" .) "true" }}
+
+The router takes TLS alone, and a gateway speaks TLS to what is behind it only under a BackendTLSPolicy: make one for the Service
+{{ include "dpd.edge.service" . }}, or set router.tls.mode to permissive.
+{{- end }}
 {{- else }}Clients outside the cluster come through this address, once it is there:
 
   kubectl get ingress {{ $name }} -n {{ $namespace }} -o jsonpath='{.status.loadBalancer.ingress[0].hostname}{"\n"}'
