@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -159,3 +160,12 @@ async def test_it_looks_again_and_again_and_not_at_all_when_nothing_is_counted()
     chore.cancel()
     await asyncio.gather(chore, return_exceptions=True)
     await Watch(metrics(0), buffers=Buffers()).usage.run()
+
+
+async def test_a_router_that_can_count_nothing_says_so():
+    w = Watch(metrics(0), buffers=Buffers())
+    await dataclasses.replace(w.usage, counts=True).run()
+    assert w.alarms[0].startswith(
+        "transfer: neither pagesPerDecoder nor bufferBytes, so nothing bounds what is written"
+    )
+    assert w.legs.asked == []

@@ -76,7 +76,9 @@ class Stacks:
         """The same with buffers of SMALL_PAGES pages."""
         size = str(SMALL_PAGES * PAGE_BYTES)
         return self._use(
-            "small", lambda: with_variable(document(), "PD_BUFFER_SIZE", size), {"pagesPerDecoder": SMALL_PAGES}
+            "small",
+            lambda: with_variable(document(), "PD_BUFFER_SIZE", size),
+            {"pagesPerDecoder": SMALL_PAGES, "routers": {"most": 1, "surge": 0}},
         )
 
     def nixl(self) -> Endpoint:

@@ -129,10 +129,34 @@ class World:
     async def healthy(self) -> None:
         """Wait until the router gives work to every engine."""
         pool = self.up.router.pool
-        await self.until(lambda: len(pool.all()) == len(self.engines) and all(each.up for each in pool.all()))
+        try:
+            await self.until(lambda: len(pool.all()) == len(self.engines) and all(each.up for each in pool.all()))
+        except TimeoutError:
+            away = [each.name for each in pool.all() if not each.up]
+            dead = {each.port: (each.role, each.engine.dead) for each in self.engines if each.engine.dead}
+            raise AssertionError(f"never taken up: {away} of {len(pool.all())}; dead: {dead}") from None
 
     async def quiet(self) -> None:
         """Wait until nothing is under way anywhere and nothing is held: no page, no lease, no room, no task."""
+        try:
+            await self._quiet()
+        except TimeoutError:
+            raise AssertionError(f"still held: {self.held()}") from None
+
+    def held(self) -> dict[str, Any]:
+        """What is under way or held at this moment."""
+        pool, router = self.up.router.pool, self.up.router
+        return {
+            "background": len(router.background),
+            "requests": len(router.doors.tasks),
+            "in flight": {each.name: each.in_flight for each in pool.all() if each.in_flight},
+            "room": {each.name: each.ledger.used for each in pool.all() if each.ledger.used},
+            "pages": {each.port: each.pages for each in self.decoders if each.pages},
+            "engines": {each.port: each.engine.requests for each in self.engines if each.engine.requests},
+            "leases": {each.port: each.leased for each in self.prefillers if self.connector == NIXL and each.leased},
+        }
+
+    async def _quiet(self) -> None:
         pool, background = self.up.router.pool, self.up.router.background
         await self.until(lambda: not len(background) and not self.up.router.doors.tasks)
         await self.until(lambda: not any(each.in_flight for each in pool.all()))

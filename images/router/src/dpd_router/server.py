@@ -158,7 +158,16 @@ def assemble(config: Config, log: Log) -> Router:
         front=entrance,
         leaving=Leaving(doors, background, entrance.close, timing.leave, timing.grace, retry_after, log.info),
         health=Health(pool, legs, standing.checks, log.info),
-        usage=Usage(pool, transfer.buffers, legs, transfer.usage_interval, check, log.info, log.warning),
+        usage=Usage(
+            pool=pool,
+            buffers=transfer.buffers,
+            legs=legs,
+            interval=transfer.usage_interval,
+            timeout=check,
+            tell=log.info,
+            alarm=log.warning,
+            counts=transfer.port is not None,
+        ),
         app=_app(parts, routes, entrance),
         log=log,
     )

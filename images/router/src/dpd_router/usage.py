@@ -45,7 +45,10 @@ def reading(text: str) -> Reading | None:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Looks at every decoder. `interval` in seconds, 0 for never; `alarm` takes a line that someone should read."""
+    """Looks at every decoder. `interval` in seconds, 0 for never; `alarm` takes a line that someone should read.
+
+    `counts`: there are buffers, so there should be something to count by.
+    """
 
     pool: Pool
     buffers: Buffers
@@ -54,9 +57,15 @@ class Usage:
     timeout: float
     tell: Callable[[str], None]
     alarm: Callable[[str], None]
+    counts: bool = False
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Look for ever; say so when nothing is counted that should be."""
+        if self.counts and not self.buffers.limited:
+            self.alarm(
+                "transfer: neither pagesPerDecoder nor bufferBytes, so nothing bounds what is written into a decoder's "
+                "buffer, and a full one wedges its prefillers; set one of them"
+            )
         while self.interval and self.buffers.limited:
             await asyncio.sleep(self.interval)
             await self.round()
