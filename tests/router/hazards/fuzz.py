@@ -183,7 +183,9 @@ def held(w: World) -> list[str]:
     for each in w.decoders:
         for life in each.lives:
             decodes.update(life.submitted)
-    found += [f"decoded {times} times: {name}" for name, times in decodes.items() if times > 1]
+            found += [f"decoded {times} times by one: {name}" for name, times in life.submitted.items() if times > 1]
+    # A decoder that dies before the client knows of an answer is stood in for, once.
+    found += [f"decoded {times} times: {name}" for name, times in decodes.items() if times > 2]
     for each in w.prefillers:
         found += [f"prefill broken off: {name}" for life in each.lives if not life.killed for name in life.aborted]
     return found

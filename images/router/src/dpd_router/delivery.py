@@ -26,7 +26,7 @@ from dpd_router.trace import Trace
 from dpd_router.types import End, Outcome, Policy, Reason, Request, Step
 
 C = TypeVar("C", bound=Client)
-OK = 200
+OK, SERVER_ERROR = 200, 500
 
 
 class _DiedError(Exception):
@@ -94,7 +94,7 @@ class Delivery(Generic[C]):
         self._judge(request, worker, outcome)
         if handoff.params is not None and not read and outcome.status != OK:
             # Refused or cut off before the pages were read: another leg has to read them.
-            self.drains.later(request, handoff, worker)
+            self.drains.later(request, handoff, worker, sure=0 < outcome.status < SERVER_ERROR)
         else:
             handoff.free()
         if died is not None:

@@ -13,6 +13,9 @@ from dpd_router.seams import Collects
 from dpd_router.stages.decode import drain
 from dpd_router.types import Params, Request
 
+# A decoder that answers so did not begin.
+BUSY = frozenset({429, 503})
+
 
 @dataclass(frozen=True, slots=True)
 class Drains:
@@ -29,23 +32,37 @@ class Drains:
     pause: float = 0.25
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    async def now(self, request: Request, handoff: Handoff, decoder: Worker) -> str:
-        """Drain and return the decoder's status, `none` when none could be asked."""
-        assert handoff.params is not None
+    async def now(self, request: Request, handoff: Handoff, decoder: Worker, *, sure: bool = True) -> str:
+        """Drain and return the decoder's status, `none` when none could be asked.
+
+        `sure`: all pages were written and none was read. Where that is not known others' pages must be out of the way.
+        """
         status = 0
         try:
-            for number in range(self.tries):
-                await asyncio.sleep(number * self.pause)
-                status = await self._ask(request, handoff.params, self._reader(handoff, decoder))
-                if not _turned_away(status):
-                    break
+            if sure or handoff.share is None:
+                status = await self._read(request, handoff, decoder)
+            if handoff.share is not None and (not sure or status == 0 or status >= 500):
+                self.pool.retire(handoff.tag)
+                async with handoff.share.alone():
+                    status = await self._read(request, handoff, decoder) or status
             return str(status or "none")
         finally:
             handoff.free()
 
-    def later(self, request: Request, handoff: Handoff, decoder: Worker) -> None:
+    def later(self, request: Request, handoff: Handoff, decoder: Worker, *, sure: bool = True) -> None:
         """Drain in the background."""
-        self.background.start(self.now(request, handoff, decoder))
+        self.background.start(self.now(request, handoff, decoder, sure=sure))
+
+    async def _read(self, request: Request, handoff: Handoff, decoder: Worker) -> int:
+        """Have the pages read; return the last status."""
+        assert handoff.params is not None
+        status = 0
+        for number in range(self.tries):
+            await asyncio.sleep(number * self.pause)
+            status = await self._ask(request, handoff.params, self._reader(handoff, decoder))
+            if status not in BUSY:
+                break
+        return status
 
     def _reader(self, handoff: Handoff, decoder: Worker) -> Worker:
         """Return who shall read: the decoder itself, or one in its stead when it is down and any can."""
@@ -63,10 +80,5 @@ class Drains:
         except ConnectFailedError:
             self.pool.mark_down(decoder)
         except LegDiedError:
-            pass  # it may have been read, and a page is never asked for twice
+            pass  # it may have been read
         return 0
-
-
-def _turned_away(status: int) -> bool:
-    """Say whether a decoder answered and did not read: it was busy, or something in front of it had trouble."""
-    return status == 429 or status >= 500

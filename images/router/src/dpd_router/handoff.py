@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dpd_router.pool import Address
+from dpd_router.tags import Share
 from dpd_router.types import Params, Reason
 
 
@@ -16,7 +17,8 @@ class Handoff:
     """`params` when KV waits for a decoder, none when the decoder computes the prompt itself.
 
     `free` gives the decoder's pages back; it may be called more than once. `failed` says why there is no KV. `origin`
-    is the prefiller, when any decoder that pairs with it can have the KV; None when it lies in one decoder's buffer.
+    is the prefiller, when any decoder that pairs with it can have the KV; None when it lies in one decoder's buffer,
+    where `share` is its part in the tag.
     """
 
     params: Params | None = None
@@ -24,6 +26,7 @@ class Handoff:
     failed: Reason | None = None
     free: Callable[[], None] = nothing
     origin: Address | None = None
+    share: Share | None = None
 
     def for_another(self, decoder: Address) -> "Handoff":
         """Return what holds for a decoder that was not meant at first."""

@@ -19,6 +19,7 @@ from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Collects, Notices
 from dpd_router.stages.prefill import prefill
 from dpd_router.stages.transfer import prompt_tokens, transfer
+from dpd_router.tags import Share
 from dpd_router.trace import Trace
 from dpd_router.types import Decision, Policy, Prompt, Reason, Reply, Request, Step, Verdict
 
@@ -37,11 +38,14 @@ class _Attempt:
     tag: str
     room: Room | None
     tokens: int
+    share: Share | None
 
     def free(self) -> None:
         """Give the decoder's pages back."""
         if self.room is not None:
             self.room.free()
+        if self.share is not None:
+            self.share.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ class Handover:
                     break
                 room = decoder.ledger.room(decision.pages)
             tag = self.pool.tag(prefiller)
-            attempt = _Attempt(request, prefiller, decoder, self.new_id(), tag, room, prompt.tokens)
+            share = decoder.ledger.tags.enter(tag) if decoder is not None else None
+            attempt = _Attempt(request, prefiller, decoder, self.new_id(), tag, room, prompt.tokens, share)
             if client.gone:
                 attempt.free()
                 return Handoff()
@@ -176,7 +181,7 @@ class Handover:
         if params is None:
             return None
         origin = attempt.prefiller.address if attempt.decoder is None else None
-        return Handoff(params, attempt.tag, free=attempt.free, origin=origin)
+        return Handoff(params, attempt.tag, free=attempt.free, origin=origin, share=attempt.share)
 
     def _drain(self, attempt: _Attempt, reply: Reply | None) -> None:
         """Have read in the background what a prefill left, or may have left, for nobody."""
@@ -185,7 +190,8 @@ class Handover:
         if waiting is None or decoder is None:
             attempt.free()
         else:
-            self.drains.later(attempt.request, waiting, decoder)
+            written = reply is not None and transfer(reply) is Verdict.READY
+            self.drains.later(attempt.request, waiting, decoder, sure=written)
 
     async def _send(self, attempt: _Attempt) -> _Sent:
         receiver = attempt.decoder.receiver if attempt.decoder else None

@@ -9,6 +9,8 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
+from dpd_router.tags import Tags
+
 
 @dataclass(slots=True)
 class Buffers:
@@ -78,6 +80,7 @@ class Ledger:
         self.buffers = buffers
         self.used = 0
         self.lost = 0
+        self.tags = Tags()
         self._high = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 

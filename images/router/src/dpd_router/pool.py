@@ -138,6 +138,12 @@ class Pool:
         """Change a prefiller's tag: what it wrote under the old one may be half written."""
         worker.generation = next(self._generations)
 
+    def retire(self, tag: str) -> None:
+        """Give no more transfers this tag: what is under it is not what it should be."""
+        for worker in self._workers.values():
+            if worker.address.role is Role.PREFILL and self.tag(worker) == tag:
+                self.distrust(worker)
+
     def failed(self, worker: Worker, request: bytes | None = None) -> None:
         """Hold a failure against a worker: `request` is the body it failed on, None when it could not be asked."""
         now, suspicion, role = self._clock(), worker.suspicion, worker.address.role
