@@ -62,6 +62,9 @@ async def running(settings: Settings, log: Log, bound: socket.socket | None = No
             server.should_exit = True
             await server_task
             await parts.engine.connector.close()
+            # What was accepted as the server closed is nobody's, and would be answered for ever.
+            await asyncio.sleep(0)
+            _cut(server)
             if parts.publisher is not None:
                 await parts.publisher.close()
 
