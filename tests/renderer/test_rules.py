@@ -303,4 +303,4 @@ def test_captures_need_a_place(tier: str, said: Said) -> None:
     assert said({capture: {tier: {"enabled": False}}}) == []
     assert said({capture: {tier: {"enabled": True}, "s3Uri": "s3://here"}}) == []
     by_certificates = {"tlsCertificateOutputS3Uri": "s3://certificates/below"}
-    assert said({capture: {tier: {"enabled": True}}, "spec.tlsConfig": by_certificates}) == []
+    assert starting(said({capture: {tier: {"enabled": True}}, "spec.tlsConfig": by_certificates}), capture) == []
