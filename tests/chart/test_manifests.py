@@ -28,7 +28,8 @@ from schemagen.kubeconform import kubeconform_files
 from support.paths import TOOLS
 
 # Kinds of other projects: Kubernetes' own schemas know nothing of them, a real API server judges them in tests/e2e.
-PLATFORM_KINDS = ("ScaledObject", "TriggerAuthentication", "Gateway", "HTTPRoute", "Certificate", "Issuer", "PodMonitor")
+SCALING = ("ScaledObject", "TriggerAuthentication")
+PLATFORM_KINDS = (*SCALING, "Gateway", "HTTPRoute", "Certificate", "Issuer", "PodMonitor")
 
 SHAPES = pytest.mark.parametrize("values", shapes(), ids=shape_name)
 
