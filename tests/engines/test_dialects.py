@@ -35,7 +35,9 @@ def test_another_form_of_a_chat_goes_through_a_prefiller_and_says_the_same(
     count = found["usage"]["input_tokens"]
     assert (count, count) in retrieved(disaggregated.log("decode", mark))
     expected = post(reference.url(), path, body)
-    assert (said(found), found["usage"]) == (said(expected), expected["usage"])
+    assert said(found) == said(expected)
+    for key in ("input_tokens", "output_tokens"):  # a decoder says beside them how much it did not compute
+        assert found["usage"][key] == expected["usage"][key]
     assert found.get("kv_transfer_params") is None
 
 
