@@ -331,9 +331,9 @@ async def test_an_engine_waits_for_a_client_that_does_not_read():
         assert body.count(piece[:1024]) >= count
 
 
-async def test_a_mistake_of_the_routers_is_an_internal_failure_in_the_apis_words():
+async def test_a_mistake_of_the_routers_is_an_internal_failure_in_the_apis_words(monkeypatch):
     async with engine() as decoder, router(decode=[decoder], sagemaker=NAME) as up:
-        up.router.pool.flight = None
+        monkeypatch.setattr(up.router.pool, "flight", None)
         answer = await up.post(short(), PLAIN)
         assert statuses(answer) == [500]
         assert b"x-amzn-errortype: InternalFailure\r\n" in answer

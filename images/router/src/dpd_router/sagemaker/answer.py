@@ -90,7 +90,7 @@ class Invocation:
         if not 200 <= head.status < 300:
             self._refusal, self._refused_with = [], head.status
             return
-        self._begun = True
+        self._begun, self._refusal = True, None
         headers: list[tuple[bytes, bytes]] = [_VARIANT, (b"x-amzn-requestid", self.ask.request_id.encode("latin-1"))]
         if self._streamed:
             headers += _of_stream(head.headers)
