@@ -70,7 +70,8 @@ class Watch:
             self.pool.mark_up(worker)
         self.decoder = self.pool.ready(Role.DECODE)[0]
         self.legs = Legs(*steps)
-        self.told, self.alarms = [], []
+        self.told: list[str] = []
+        self.alarms: list[str] = []
         self.usage = Usage(self.pool, self.buffers, self.legs, 0.01, 1, self.told.append, self.alarms.append)
 
     def persist(self, monkeypatch):
@@ -90,7 +91,7 @@ async def test_only_decoders_are_asked_and_only_for_their_metrics():
 async def test_a_page_that_was_seen_tells_how_many_a_buffer_has():
     w = Watch(metrics(0), metrics(3, 1000), buffers=Buffers(size=50_000))
     await w.usage.round()
-    assert w.decoder.ledger.capacity is None
+    assert shown(w).get("capacity") is None
     assert await w.decoder.ledger.reserve(1, 0)
     waiting = asyncio.create_task(w.decoder.ledger.reserve(9, 5))
     await asyncio.sleep(0)

@@ -122,12 +122,16 @@ class Fuzz:
 
     async def _chaos(self) -> None:
         at = FAULT_EVERY
-        while not self.over:
-            await self.step.wait()
-            self.step.clear()
-            if not self.over and self.tally.requests >= at:
+        while await self._stepped():
+            if self.tally.requests >= at:
                 at += FAULT_EVERY
                 await self._fault()
+
+    async def _stepped(self) -> bool:
+        """Wait until another request has ended; say whether more will."""
+        await self.step.wait()
+        self.step.clear()
+        return not self.over
 
     async def _fault(self) -> None:
         kinds = ("errors", "errors", "delay", "step", "loads", "kill prefiller", "kill decoder", "engine dies")
@@ -201,8 +205,8 @@ async def fuzz(connector: str, seed: int, count: int) -> Tally:
     print(f"fuzz: connector={connector} seed={seed} requests={count} pid={os.getpid()}")
     tasks, files = len(asyncio.all_tasks()), descriptors()
     room = {"roomSeconds": 2, "usageSeconds": 0.2, "readySeconds": 0.2} if connector == LMCACHE else {}
-    sections = {"timeouts": {"prefillSeconds": 3, "graceSeconds": 10}}
-    async with world(connector, 2, 2, pages=48, transfer=room, **sections) as w:
+    timeouts = {"prefillSeconds": 3, "graceSeconds": 10}
+    async with world(connector, 2, 2, pages=48, transfer=room, timeouts=timeouts) as w:
         tally = await Fuzz(w, random.Random(seed), count).run()
         await settled(w)
         tally.wrong += held(w)

@@ -3,6 +3,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -17,7 +18,7 @@ PAGES, SHARE = 28, 9
 async def process(w: World, folder: Path, number: int) -> AsyncIterator[str]:
     """A router process of its own before the engines of a world; gives its address."""
     port, notify = free_ports(2)
-    entries = {each.role: [] for each in w.engines}
+    entries: dict[str, list[dict[str, Any]]] = {each.role: [] for each in w.engines}
     for each in w.engines:
         ports = {"initPorts": each.ports.init, "allocPorts": each.ports.alloc} if each.role == "decode" else {}
         entries[each.role].append({"host": "127.0.0.1", "port": each.port, **ports})
