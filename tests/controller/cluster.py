@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from kubernetes import config
 
-from cluster.control import ControlPlane
+from cluster.kubectl import Kubectl
 from dpd_operator.core.objects import GROUP, PLURAL, VERSION
 from dpd_operator.kube import ApiServer
 from support.paths import CASES
@@ -37,7 +37,7 @@ def until(holds: Callable[[], Any], what: Callable[[], object]) -> Any:
 class Tenant:
     """One namespace and its endpoints, with the rights of cluster-admin."""
 
-    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+    def __init__(self, plane: Kubectl, namespace: str) -> None:
         self.plane = plane
         self.namespace = namespace
         self.kube = ApiServer(config.new_client_from_config(str(plane.kubeconfig)))

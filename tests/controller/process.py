@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.control import ControlPlane
+from cluster.kubectl import Kubectl
 from controller.cluster import SYSTEM, until
 from support.paths import CHART, ROOT, TOOLS
 
@@ -18,7 +18,7 @@ NAME = "hyperpod-inference-operator-controller-manager"
 _METRICS = re.compile(r"metrics on port (\d+)")
 
 
-def install(plane: ControlPlane, folder: Path) -> Path:
+def install(plane: Kubectl, folder: Path) -> Path:
     """Install the controller's chart without pods; return a kubeconfig with its service account's token."""
     chart = ROOT / "charts/dpd-operator"
     command = [TOOLS / "helm", "install", "dpd-operator", chart, "--namespace", SYSTEM, "--create-namespace"]

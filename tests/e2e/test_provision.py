@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from cluster import provision
-from cluster.control import ControlPlaneError, control_plane
+from cluster.control import control_plane
+from cluster.kubectl import ControlPlaneError
 from support.ports import free_ports
 
 PINS = json.loads((provision.HERE / "crds.json").read_text(encoding="utf-8"))

@@ -7,7 +7,6 @@ written is admitted, defaulted and stored, and nothing acts on it.
 import contextlib
 import http
 import json
-import os
 import ssl
 import subprocess
 import time
@@ -17,15 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.kubectl import ControlPlaneError, Kubectl, environment
 from cluster.provision import BOX, CRDS
 
 ADDRESS = "127.0.0.1"
 _READY_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
-
-
-class ControlPlaneError(Exception):
-    """The control plane did not come up, or a command against it failed; the message holds its last words."""
 
 
 @dataclass(slots=True)
@@ -45,7 +41,7 @@ class Component:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env=_environment(),
+                env=environment(),
             )
 
     def kill(self) -> None:
@@ -61,29 +57,13 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class ControlPlane:
+class ControlPlane(Kubectl):
     """A running API server, and the store behind it."""
 
-    kubeconfig: Path
     url: str
     keys: Path
     store: Component
     server: Component
-
-    def kubectl(self, *arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Run kubectl as cluster-admin with `text` on standard input; the caller looks at the exit status."""
-        cache = self.kubeconfig.with_name("cache")
-        command = [BOX, "kubectl", f"--kubeconfig={self.kubeconfig}", f"--cache-dir={cache}", *arguments]
-        return subprocess.run(
-            [str(each) for each in command], input=text, capture_output=True, text=True, check=False, env=_environment()
-        )
-
-    def must(self, *arguments: str | Path, text: str = "") -> str:
-        """Run kubectl and return what it prints; raise ControlPlaneError with its complaint when it fails."""
-        done = self.kubectl(*arguments, text=text)
-        if done.returncode:
-            raise ControlPlaneError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr}")
-        return done.stdout
 
 
 @contextlib.contextmanager
@@ -185,9 +165,3 @@ def _answers(url: str, context: ssl.SSLContext) -> bool:
             return bool(answer.status == http.HTTPStatus.OK)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
-
-
-def _environment() -> dict[str, str]:
-    """What kubectl and the servers may know of ours: no proxy stands between them, no kubeconfig but the given one."""
-    hidden = {"KUBECONFIG", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"}
-    return {key: value for key, value in os.environ.items() if key not in hidden}
