@@ -6,7 +6,7 @@ import pytest
 
 from cluster.kubectl import Kubectl, environment
 from cluster.provision import BOX
-from live.page import Step, steps
+from cluster.page import Step, steps
 from support.paths import ROOT, TOOLS
 
 PAGE = ROOT / "docs/quickstart.md"
