@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cluster.kubectl import Kubectl, environment
-from cluster.provision import BOX
 from cluster.page import Step, steps
+from cluster.provision import BOX
 from support.paths import ROOT, TOOLS
 
 PAGE = ROOT / "docs/quickstart.md"

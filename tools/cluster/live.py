@@ -54,7 +54,7 @@ def up(archives: Mapping[Path, str] = MappingProxyType({})) -> Kubectl:
     Raises LiveError.
     """
     if KUBECONFIG.exists():
-        raise LiveError("a cluster is there already; end it first: make cluster-down")
+        raise LiveError("a cluster is there already; end it first: live.py down")
     _check()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for folder in (_KEYS, _PIDS, FOLDER / "cni", _STATE):
