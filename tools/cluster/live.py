@@ -195,11 +195,14 @@ def _services(configurations: dict[str, Path]) -> None:
 
 
 def _start(name: str, command: Sequence[str]) -> None:
-    with (FOLDER / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=FOLDER, start_new_session=True
-        )
-    (_PIDS / name).write_text(str(process.pid))
+    """Start a process that outlives this one; `_stop` finds it by its file."""
+    log = os.open(FOLDER / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    files = [(os.POSIX_SPAWN_DUP2, nothing, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=files, setsid=True)
+    for each in (log, nothing):
+        os.close(each)
+    (_PIDS / name).write_text(str(pid))
 
 
 def _stop(name: str) -> None:
