@@ -173,7 +173,7 @@ def test_a_pod_says_what_holds_it_up() -> None:
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
-        "message": "Insufficient nvidia.com/gpu",
+        "message": "no GPU",
     }
     pulling = {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
     assert first_hindrance([pod("b", conditions=[full])]) == "b: Unschedulable, no GPU"

@@ -199,7 +199,7 @@ def _start(name: str, command: Sequence[str]) -> None:
     log = os.open(FOLDER / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     files = [(os.POSIX_SPAWN_DUP2, nothing, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
-    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=files, setsid=True)
+    pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=files, setsid=True)
     for each in (log, nothing):
         os.close(each)
     (_PIDS / name).write_text(str(pid))

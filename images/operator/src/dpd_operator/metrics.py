@@ -3,7 +3,7 @@
 import threading
 from collections import Counter as Tally
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from dpd_operator.core.objects import Key
 
@@ -29,7 +29,6 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.helm = Counter("dpd_operator_helm_total", "Runs of helm.", ["verb", "result"], registry=self.registry)
         self._endpoints = Gauge("dpd_operator_endpoints", "Endpoints by state.", ["state"], registry=self.registry)
         self._states: dict[Key, str] = {}
         self._lock = threading.Lock()
