@@ -231,7 +231,7 @@ def _runs(pid: int, name: str) -> bool:
 
 
 def _unmount() -> None:
-    ours = (f"{FOLDER}/", f"{_STATE}/")
+    ours = (f"{FOLDER.resolve()}/", f"{_STATE}/")
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for each in sorted((each for each in mounts if each.startswith(ours)), reverse=True):
         subprocess.run(["umount", "--lazy", each], capture_output=True, check=False)
