@@ -108,7 +108,7 @@ class Tenant:
 
     def belongings(self, name: str) -> set[str]:
         """Return everything of an endpoint that is in the cluster and not on its way out, as kind/namespace/name."""
-        kinds = "deployments,services,configmaps,serviceaccounts,poddisruptionbudgets,networkpolicies"
+        kinds = "deployments,daemonsets,services,configmaps,serviceaccounts,poddisruptionbudgets,networkpolicies"
         more = "roles,rolebindings,ingresses,httproutes,certificates,persistentvolumeclaims,persistentvolumes"
         scaling = "scaledobjects,triggerauthentications"
         said = self.plane.must("get", f"{kinds},{more},{scaling},secrets", "--all-namespaces", "--output=json")

@@ -9,7 +9,7 @@
   resources: [inferenceendpointconfigs/status]
   verbs: [patch]
 - apiGroups: [apps]
-  resources: [deployments]
+  resources: [daemonsets, deployments]
   verbs: &all [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps, persistentvolumeclaims, serviceaccounts, services]

@@ -44,6 +44,7 @@ DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 POD = Kind("", "v1", "pods", "Pod")
 DRAWN = (
     DEPLOYMENT,
+    Kind("apps", "v1", "daemonsets", "DaemonSet"),
     Kind("", "v1", "services", "Service"),
     Kind("", "v1", "configmaps", "ConfigMap"),
     Kind("", "v1", "serviceaccounts", "ServiceAccount"),
