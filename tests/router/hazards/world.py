@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from router.rig import Up, request, router
 from simulator.engines import FOX, Ports, Sim, receiver_document, sender_document, sim, transfer_flag
 from support.ports import free_ports
@@ -84,7 +86,10 @@ class Engine:
     async def ask(self, path: str, body: Any) -> Any:
         """Ask it for a fault, or for an answer without a router."""
         assert self.sim is not None
-        return (await self.sim.post(path, body)).json()
+        try:
+            return (await self.sim.post(path, body)).json()
+        except httpx.TransportError:  # a kept connection that the server had enough of just then
+            return (await self.sim.post(path, body)).json()
 
     @staticmethod
     def _watch(engine: Any, seen: Seen) -> None:
