@@ -119,3 +119,70 @@ async def test_nothing_is_left_when_the_router_has_ended():
         assert up.router.doors.inside == set()
         await up.until(lambda: not up.router.connections.count())
     await up.until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_whoever_is_cut_off_at_the_end_is_told_so():
+    async def forever(seen, reader, writer):
+        if seen.json.get("stream"):
+            writer.write(STREAM + chunk(EVENT))
+        await asyncio.sleep(60)
+
+    async with engine(forever) as decoder, router(decode=[decoder], timeouts={"graceSeconds": 0.2}) as up:
+        streaming, waiting = await connect(up), await connect(up)
+        streaming[1].write(request(short(stream=True)))
+        waiting[1].write(request(short()))
+        await streaming[0].readuntil(EVENT)
+        await up.until(lambda: len(decoder.seen) == 2)
+        up.stop.set()
+        answer = await streaming[0].read()
+        assert b'"code":"shutting_down"' in answer
+        assert not answer.endswith(b"0\r\n\r\n")
+        refused = await waiting[0].read()
+        assert statuses(refused) == [503]
+        assert b"retry-after: 5" in refused
+        await up.task
+        await part(streaming[1])
+        await part(waiting[1])
+        assert up.lines[-1] == "[INFO] router stopped: requests_cut=2 transfers_left=0"
+
+
+async def test_a_transfer_whose_client_is_cut_off_is_drained_all_the_same():
+    go_on = asyncio.Event()
+
+    async def slow(seen, reader, writer):
+        await go_on.wait()
+        writer.write(OK)
+
+    grace = {"graceSeconds": 3}
+    async with engine(slow) as prefiller, engine() as decoder, router([prefiller], [decoder], timeouts=grace) as up:
+        reader, writer = await connect(up)
+        writer.write(request(long()))
+        await up.until(lambda: prefiller.seen)
+        up.stop.set()
+        assert statuses(await reader.read()) == [503]
+        go_on.set()
+        await up.task
+        assert [seen.json["max_tokens"] for seen in decoder.seen] == [1]
+        await part(writer)
+
+
+async def test_a_router_on_its_way_out_takes_requests_until_the_balancer_has_noticed():
+    async with engine() as decoder, router(decode=[decoder], timeouts={"leaveSeconds": 0.5}) as up:
+        up.stop.set()
+        await up.until(lambda: not up.router.doors.open)
+        assert statuses(await up.raw(get("/health"))) == [503]
+        answer = await up.raw(request(short()))
+        assert statuses(answer) == [200]
+        assert b"connection: close" in answer
+        await up.task
+
+
+async def test_the_routers_standing_is_in_its_metrics():
+    async with engine() as decoder, router(decode=[decoder]) as up:
+        text = (await up.raw(get("/metrics"))).decode()
+        name = f'{{role="decode",worker="127.0.0.1:{decoder.port}"}}'
+        assert f"dpd_router_worker_ready{name} 1.0" in text
+        assert f"dpd_router_worker_ejected{name} 0.0" in text
+        assert "dpd_router_fallbacks_refused_total 0.0" in text
+        assert 'dpd_router_ejections_total{role="decode"} 0.0' in text
+        assert "dpd_router_discovery_age_seconds" in text

@@ -33,6 +33,7 @@ from dpd_router.path import Path
 from dpd_router.pool import Pool
 from dpd_router.sagemaker.api import Runtime
 from dpd_router.stages.observe import Record
+from dpd_router.tidy import Tidy
 from dpd_router.usage import Usage
 from dpd_router.vitals import Vitals
 from dpd_router.wire.connections import Connections
@@ -98,9 +99,10 @@ class Router:
         return [self.discovery.run(), self.health.run(), self.usage.run(), self._sweep(), self.front.run()]
 
     async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, tidy = asyncio.get_running_loop(), Tidy()
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
+            tidy.look(len(self.doors.inside) + self.connections.count())
             self.connections.expire()
             self.front.expire(loop.time())
 

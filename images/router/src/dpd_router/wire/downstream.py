@@ -130,7 +130,14 @@ class Downstream(asyncio.Protocol):
 
     def cut(self, error: RouterError) -> bool:
         """Tell the client of a request that is under way that it is not answered any further; say if there is one."""
-        return self._current is not None and self._current.cut(error)
+        current = self._current
+        if current is None or not current.cut(error):
+            return False
+        if current.abrupt:
+            self._reset()
+        else:
+            self.close()
+        return True
 
     def expire(self, now: float) -> None:
         """End a connection whose client is idle for too long, or too slow to send its request or to read its answer."""
