@@ -14,7 +14,7 @@ function limits.setup(given)
   settings = given
 end
 
--- Semaphores belong to the process that serves; this runs in it.
+-- Semaphores belong to the process that serves; this runs in it. Below zero, a count is of those who wait.
 function limits.start()
   turns = assert(semaphore.new(settings.most))
 end
@@ -59,7 +59,7 @@ function limits.enter()
   local patience = settings.patience
   if must_be_served() then
     patience = 86400
-  elseif -turns:count() >= settings.room and turns:count() <= 0 then
+  elseif -turns:count() >= settings.room then
     return refuse()
   end
   context.waits = true
