@@ -3,38 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.begun import holder, kill_in_the_middle, page, revisions
+from controller.begun import holder, page, revisions
 from controller.cluster import SYSTEM, Tenant, until
 from controller.process import running
-from dpd_operator.cluster import KubeCluster
 
 pytestmark = pytest.mark.slow
 Tenants = Callable[[str], Tenant]
-# Nobody waits for the lease of a controller that is known to be dead.
-OWN = ("--lease", "second")
-
-
-def test_a_first_installation_that_was_cut_off_is_completed_by_the_next_controller(
-    installed: Path, tenant_of: Tenants, tmp_path: Path
-) -> None:
-    tenant = tenant_of("cut")
-    pending: list[str] = []
-    for name in (f"cut-{index}" for index in range(5)):
-        with running(installed, tmp_path, f"first-{name}", "--lease", name) as controller:
-            controller.until_it_leads()
-            tenant.apply(page(name))
-            kill_in_the_middle(tenant, controller, name, 1)
-        pending = [name for each in revisions(tenant, name) if each.is_pending]
-        if pending:
-            break
-    assert pending, "helm was quicker than the kill five times"
-    with running(installed, tmp_path, "second", *OWN) as controller:
-        controller.until_it_leads()
-        tenant.until_installed(pending[0])
-        assert "did not come to its end" in controller.log
-    assert [each.state for each in revisions(tenant, pending[0])] == ["deployed"]
-    wanted = revisions(tenant, pending[0])[0].refs
-    assert all(KubeCluster(tenant.kube, SYSTEM, "tests").find(each) for each in wanted)
 
 
 def test_an_endpoint_that_was_deleted_while_no_controller_ran_is_removed_by_the_next_one(

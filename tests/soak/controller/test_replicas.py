@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from controller.begun import LEASE, holder, kill_in_the_middle, page, revisions
-from controller.cluster import Tenant
+from controller.cluster import SYSTEM, Tenant
 from controller.process import Controller, running
+from dpd_operator.cluster import KubeCluster
 
 pytestmark = pytest.mark.slow
 Tenants = Callable[[str], Tenant]
@@ -75,3 +76,26 @@ def test_a_replica_whose_lease_somebody_else_takes_ends_at_once(
     # Another one may go on when that has run out.
     with running(installed, tmp_path, "second") as controller:
         controller.until_it_leads()
+
+
+def test_a_first_installation_that_was_cut_off_is_completed_by_the_next_controller(
+    installed: Path, tenant_of: Tenants, tmp_path: Path
+) -> None:
+    tenant = tenant_of("cut")
+    pending: list[str] = []
+    for name in (f"cut-{index}" for index in range(5)):
+        with running(installed, tmp_path, f"first-{name}", "--lease", name) as controller:
+            controller.until_it_leads()
+            tenant.apply(page(name))
+            kill_in_the_middle(tenant, controller, name, 1)
+        pending = [name for each in revisions(tenant, name) if each.is_pending]
+        if pending:
+            break
+    assert pending, "helm was quicker than the kill five times"
+    with running(installed, tmp_path, "second", *OWN) as controller:
+        controller.until_it_leads()
+        tenant.until_installed(pending[0])
+        assert "did not come to its end" in controller.log
+    assert [each.state for each in revisions(tenant, pending[0])] == ["deployed"]
+    wanted = revisions(tenant, pending[0])[0].refs
+    assert all(KubeCluster(tenant.kube, SYSTEM, "tests").find(each) for each in wanted)
