@@ -147,7 +147,7 @@ def assemble(config: Config, log: Log) -> Router:
     metrics.registry.register(Vitals(pool, discovery, fallbacks, asyncio.get_running_loop().time))
     access = AccessLog(log, config.surface.logs.sample)
     parts = _Parts(config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access)
-    retry_after, check = config.policy.retry_after, standing.checks.timeout
+    retry_after = config.policy.retry_after
     return Router(
         config=config,
         pool=pool,
@@ -160,18 +160,23 @@ def assemble(config: Config, log: Log) -> Router:
         front=entrance,
         leaving=Leaving(doors, background, entrance.close, timing.leave, timing.grace, retry_after, log.info),
         health=Health(pool, legs, standing.checks, log.info),
-        usage=Usage(
-            pool=pool,
-            buffers=transfer.buffers,
-            legs=legs,
-            interval=transfer.usage_interval,
-            timeout=check,
-            tell=log.info,
-            alarm=log.warning,
-            counts=transfer.port is not None,
-        ),
+        usage=_usage(parts),
         app=_app(parts, routes, entrance),
         log=log,
+    )
+
+
+def _usage(parts: _Parts) -> Usage:
+    transfer = parts.config.transfer or Transfer()
+    return Usage(
+        pool=parts.pool,
+        buffers=transfer.buffers,
+        legs=parts.legs,
+        interval=transfer.usage_interval,
+        timeout=parts.config.standing.checks.timeout,
+        tell=parts.log.info,
+        alarm=parts.log.warning,
+        counts=transfer.port is not None,
     )
 
 
