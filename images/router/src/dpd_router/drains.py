@@ -44,6 +44,8 @@ class Drains:
             if handoff.share is not None and (not sure or status == 0 or status >= 500):
                 self.pool.retire(handoff.tag)
                 async with handoff.share.alone():
+                    # What a prefiller asked for as it died may reach the decoder after the news of its death.
+                    await asyncio.sleep(2 * self.pause)
                     status = await self._read(request, handoff, decoder) or status
             return str(status or "none")
         finally:
