@@ -72,25 +72,11 @@ class Section:
 
     def seconds(self, key: str, default: float, low: float, high: float) -> float:
         """Return a time in seconds between `low` and `high`."""
-        value = self._take(key, default, "")
-        match value:
-            case bool():
-                pass
-            case int() | float() if low <= value <= high:
-                return float(value)
-        self.problem(key, f"{_shown(value)} is no time from {low:g} to {high:g} seconds", "write seconds as a number")
-        return default
+        return self._number(key, default, low, high, ("time", " seconds", "seconds as a number"))
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
         """Return a number between `low` and `high`."""
-        value = self._take(key, default, "")
-        match value:
-            case bool():
-                pass
-            case int() | float() if low <= value <= high:
-                return float(value)
-        self.problem(key, f"{_shown(value)} is no number from {low:g} to {high:g}", "write such a number")
-        return default
+        return self._number(key, default, low, high, ("number", "", "such a number"))
 
     def flag(self, key: str, *, default: bool) -> bool:
         """Return true or false."""
@@ -160,6 +146,17 @@ class Section:
                 near = get_close_matches(str(key), self._known, 1, _ALIKE)
                 hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(self._known))}"
                 self.problem(str(key), "is not a key of this section", hint)
+
+    def _number(self, key: str, default: float, low: float, high: float, words: tuple[str, str, str]) -> float:
+        value = self._take(key, default, "")
+        match value:
+            case bool():
+                pass
+            case int() | float() if low <= value <= high:
+                return float(value)
+        kind, unit, remedy = words
+        self.problem(key, f"{_shown(value)} is no {kind} from {low:g} to {high:g}{unit}", f"write {remedy}")
+        return default
 
     def _take(self, key: str, default: Any, remedy: str) -> Any:
         if key not in self._known:
