@@ -180,3 +180,20 @@ async def test_a_worker_whose_answers_fail_in_a_row_is_left_to_come_round():
             await up.raw(request(short(user=str(number)), headers=b"connection: close\r\n"))
         assert len(ill.seen) == 3
         assert len(well.seen) == 17
+
+
+async def test_engines_killed_one_after_the_other_fail_nobody_who_was_told_nothing_yet():
+    """Small; tests/soak/standing kills real processes."""
+
+    async def slow(seen, reader, writer):
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    async with engine(slow) as one, engine(slow) as other, router(decode=[one, other]) as up:
+        for victim in (one, other):
+            asked = [asyncio.create_task(up.post(short(user=str(number)))) for number in range(10)]
+            await up.until(lambda: len(one.tasks) + len(other.tasks) >= 10)
+            await victim.close()
+            assert [statuses(await each) for each in asked] == [[200]] * 10
+            await victim.open(victim.port)
+            await up.until(lambda: all(each.up for each in up.router.pool.all()))
