@@ -13,8 +13,7 @@ from dpd_router.seams import Collects
 from dpd_router.stages.decode import drain
 from dpd_router.types import Params, Request
 
-# A decoder that answers so did not begin.
-BUSY = frozenset({429, 503})
+BUSY = 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Drains:
         for number in range(self.tries):
             await asyncio.sleep(number * self.pause)
             status = await self._ask(request, handoff.params, self._reader(handoff, decoder))
-            if status not in BUSY:
+            if not (400 <= status < 500 or status == BUSY):  # turned away, it did not begin
                 break
         return status
 
