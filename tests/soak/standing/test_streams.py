@@ -3,6 +3,8 @@
 import asyncio
 import os
 import resource
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +19,13 @@ AT_A_TIME = 50  # fewer than a listening socket keeps waiting
 
 
 @pytest.mark.timeout(600)
-async def test_memory_and_descriptors_are_given_back_after_many_streams(tmp_path):
+async def test_memory_and_descriptors_are_given_back_after_many_streams(tmp_path: Path) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     assert hard == resource.RLIM_INFINITY or hard > 4 * STREAMS + 200, "more open files must be allowed than that"
     gate = asyncio.Event()
 
-    async def stream(seen, reader, writer):
+    async def stream(seen: object, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM + EVENT)
         await gate.wait()
         for _ in range(5):
@@ -53,7 +55,7 @@ async def test_memory_and_descriptors_are_given_back_after_many_streams(tmp_path
             front.kill()
 
 
-def document(port: int) -> dict:
+def document(port: int) -> dict[str, Any]:
     return {
         "endpoint": {"name": "e", "invocationPath": "/v1/chat/completions"},
         "discovery": {"mode": "static"},
