@@ -1,12 +1,24 @@
 """Debian's packages, unpacked under .cache for the tests; nothing is installed and no root is needed."""
 
+import contextlib
+import fcntl
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 
 class UnavailableError(Exception):
     """A program cannot be had here; the message says why."""
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time look into `folder` and fill it; the others wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def apt(*arguments: str, folder: Path) -> str:
