@@ -12,6 +12,7 @@ from schemagen.crd import custom_resource_definition
 from schemagen.ledger import fields, warnings
 from schemagen.ledger_page import contract_page
 from schemagen.pages import endpoint_page, values_page
+from schemagen.present import present
 from schemagen.sources import Sources
 
 
@@ -20,6 +21,7 @@ def outputs(sources: Sources) -> dict[str, str]:
     return {
         "charts/dpd-operator/crds/inferenceendpointconfigs.yaml": as_yaml(custom_resource_definition(sources)),
         "charts/dpd/files/ledger.json": as_json(warnings(fields(sources))),
+        "charts/dpd/files/present.json": as_json(present(sources.defaults)),
         "charts/dpd/values.schema.json": as_json(values_bundle(sources)),
         "docs/contract.md": contract_page(sources),
         "docs/reference/endpoint.md": endpoint_page(sources),

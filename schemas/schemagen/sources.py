@@ -14,6 +14,7 @@ import yaml
 from schemagen.kube import KUBE_PREFIX, kube_definition
 
 Schema = dict[str, Any]
+DEFAULTS = Path("charts/dpd/values.yaml")
 
 # Beside $ref a draft-07 validator ignores everything, so only what merely annotates may stand there.
 _ANNOTATIONS = frozenset({"$ref", "default", "description", "x-operator-version"})
@@ -31,6 +32,7 @@ class Sources:
     values: Schema
     definitions: Mapping[str, Schema]
     ledger: Mapping[str, Any]
+    defaults: Mapping[str, Any]
 
     def resolve(self, schema: Schema) -> Schema:
         """Return what `schema` refers to, through any number of references; itself when it is no reference."""
@@ -58,7 +60,7 @@ def load(folder: Path) -> Sources:
     _add_kubernetes(definitions, [document, values])
     for name, schema in [("document", document), ("values", values), *sorted(definitions.items())]:
         _check_references(name, schema, definitions)
-    return Sources(document, values, definitions, read(folder / "ledger.yaml"))
+    return Sources(document, values, definitions, read(folder / "ledger.yaml"), read(folder.parent / DEFAULTS))
 
 
 def reference_name(reference: str) -> str:

@@ -223,7 +223,9 @@ def test_router_and_workers_agree_on_addresses_and_ports(values: Path) -> None:
             assert deployment["spec"]["selector"]["matchLabels"] == selected
             found = named(documents, "Service", deployment["metadata"]["name"])
             assert [port["port"] for port in found["spec"]["ports"]] == [pool["port"]]
-        if "transfer" in config:
+        if config.get("transfer", {}).get("connector") == "nixl":
+            agree_on_who_is_asked(documents, config)
+        elif "transfer" in config:
             agree_on_the_transfer(documents, config)
 
 
@@ -237,6 +239,18 @@ def test_the_router_reads_the_configuration_it_is_given(values: Path, monkeypatc
             config = from_document(yaml.safe_load(found["data"]["config.yaml"]))
             assert config.endpoint == found["metadata"]["labels"]["app.kubernetes.io/instance"]
             assert config.timing.grace < pod_spec(router)["terminationGracePeriodSeconds"]
+
+
+def agree_on_who_is_asked(documents: list[Manifest], config: Any) -> None:
+    for worker in workers(documents):
+        (engine, *_) = pod_spec(worker)["containers"]
+        connector = json.loads(engine["args"][engine["args"].index("--kv-transfer-config") + 1])
+        role = {"prefill": "kv_producer", "decode": "kv_consumer"}[role_of(worker)]
+        assert (connector["kv_connector"], connector["kv_role"]) == ("NixlConnector", role)
+        told = {each["name"]: each for each in engine["env"]}
+        assert told["VLLM_NIXL_SIDE_CHANNEL_HOST"]["value"] == "$(POD_IP)"
+        assert told["POD_IP"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
+    assert set(config["transfer"]) == {"connector"}  # a prefiller says in its reply where it is asked
 
 
 def agree_on_the_transfer(documents: list[Manifest], config: Any) -> None:

@@ -17,6 +17,7 @@ def given(values: Path) -> dict[str, Any]:
 
 
 DISAGGREGATED = [each for each in shapes() if given(each).get("pdSpec")]
+BY_LMCACHE = [each for each in DISAGGREGATED if given(each).get("transfer", {}).get("connector") != "nixl"]
 ROUTED = [
     each
     for each in shapes()
@@ -121,7 +122,7 @@ def test_clients_reach_the_router(values: Path) -> None:
 @of(DISAGGREGATED)
 def test_a_transfer_passes_between_the_roles_of_one_endpoint_and_from_nobody_else(values: Path) -> None:
     documents, pods = rendered(values)
-    transfer = router_config(documents)["transfer"]
+    transfer = {"initPorts": [], "allocPorts": [], **router_config(documents)["transfer"]}
     twin = Pod(pods["prefill"].namespace, tuple({**dict(pods["prefill"].labels), "app": "another"}.items()))
     abroad = Pod("elsewhere", pods["prefill"].labels)
     for port in (*transfer["initPorts"], *transfer["allocPorts"], 45678):
@@ -131,7 +132,7 @@ def test_a_transfer_passes_between_the_roles_of_one_endpoint_and_from_nobody_els
             assert not is_open(documents, other, pods["decode"], port)
 
 
-@of(DISAGGREGATED)
+@of(BY_LMCACHE)
 def test_the_router_hears_of_transfers_from_prefillers_alone(values: Path) -> None:
     documents, pods = rendered(values)
     port = router_config(documents)["transfer"]["notify"]["port"]

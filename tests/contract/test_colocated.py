@@ -23,12 +23,11 @@ def test_a_field_takes_effect_when_colocated_or_dpd_render_warns(
     require_effect_or_warning(field, colocated, samples.note(field.owner, field.path), "colocated")
 
 
-@pytest.mark.parametrize("field", [each for each in PARTLY_DRAWN if each.path[0] != "pdSpec"], ids=name)
-def test_a_value_that_is_not_drawn_is_warned_of_though_others_are(
-    field: Field, colocated: Walk, samples: Samples
-) -> None:
-    value = samples.note(field.owner, field.path)["undrawn"]
-    require_warning_and_no_effect(field, field, colocated, value)
+def test_a_value_that_is_not_drawn_is_warned_of_though_others_are(colocated: Walk, samples: Samples) -> None:
+    for field in PARTLY_DRAWN:
+        if field.path[0] != "pdSpec":
+            require_warning_and_no_effect(field, field, colocated, samples.note(field.owner, field.path)["undrawn"])
+    assert PARTLY_DRAWN  # all of them under pdSpec as this is written, where the other walk tries them
 
 
 @pytest.mark.parametrize("field", [each for each in LEAVES if each.path[0] != "pdSpec"], ids=name)

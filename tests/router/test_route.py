@@ -1,7 +1,7 @@
 import pytest
 
 from dpd_router.stages.route import pages_of, route
-from dpd_router.types import Gates, Outlook, Policy, Prompt, Reason, Request
+from dpd_router.types import Decision, Gates, Outlook, Policy, Prompt, Reason, Request
 
 
 def request(**changes) -> Request:
@@ -55,6 +55,13 @@ def test_an_estimate_may_be_low_so_that_every_byte_of_the_body_may_be_a_token():
     body = request(raw=b"x" * 27000)
     assert decide(6750, req=body, exact=False).pages == 106
     assert decide(6750, req=body, exact=False, capacity=105).reason is Reason.NEVER_FITS
+
+
+def test_what_was_counted_in_doubt_decides_whether_it_fits_and_the_estimate_whether_it_is_long():
+    body, policy = request(raw=b"x" * 27000), Policy(6700, "/v1/chat/completions")
+    view = Outlook(colocated=False, prefillers=1, decoders=1, capacity=27)
+    counted = Prompt(6750, "", most=6600)
+    assert route(body, counted, policy, view) == Decision(True, Reason.THRESHOLD, 26)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import pytest
 
 from build import main
 from schemagen.outputs import outputs, stale
-from schemagen.sources import SourceError, Sources, load
+from schemagen.sources import DEFAULTS, SourceError, Sources, load
 from support.paths import ROOT
 
 GENERATED = [
     "charts/dpd-operator/crds/inferenceendpointconfigs.yaml",
     "charts/dpd/files/ledger.json",
+    "charts/dpd/files/present.json",
     "charts/dpd/values.schema.json",
     "docs/contract.md",
     "docs/reference/endpoint.md",
@@ -27,6 +28,7 @@ GENERATED = [
 # What shows neither types nor defaults.
 WITHOUT_TYPES = {
     "charts/dpd/files/ledger.json",
+    "charts/dpd/files/present.json",
     "docs/contract.md",
     "docs/reference/values.md",
     "renderer/src/dpd/ledger.json",
@@ -37,6 +39,8 @@ WITHOUT_TYPES = {
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
     shutil.copytree(ROOT / "schemas", folder / "schemas", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / DEFAULTS.parent).mkdir(parents=True)
+    shutil.copy(ROOT / DEFAULTS, folder / DEFAULTS)
     assert main(["--root", str(folder)]) == 0
     return folder
 
@@ -59,7 +63,11 @@ def test_the_repository_itself_is_not_stale() -> None:
 
 def test_it_writes_every_generated_file_and_no_other(repository: Path) -> None:
     found = [path.relative_to(repository).as_posix() for path in repository.rglob("*") if path.is_file()]
-    assert sorted(name for name in found if not name.startswith("schemas/")) == GENERATED
+    sources = (
+        "schemas/",
+        DEFAULTS.as_posix(),
+    )
+    assert sorted(name for name in found if not name.startswith(sources)) == GENERATED
 
 
 def test_writing_twice_gives_the_same_bytes(repository: Path) -> None:

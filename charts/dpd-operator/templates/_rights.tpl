@@ -36,6 +36,9 @@
 - apiGroups: [keda.sh]
   resources: [scaledobjects, triggerauthentications]
   verbs: *all
+- apiGroups: [monitoring.coreos.com]
+  resources: [podmonitors]
+  verbs: *all
 # Why a pod is not ready.
 - apiGroups: [""]
   resources: [pods]

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 
@@ -41,12 +42,20 @@ async def test_who_waits_too_long_or_finds_too_many_waiting_is_served_by_the_dec
 
 async def test_a_prompt_that_can_never_fit_goes_direct_and_takes_no_page() -> None:
     async with world(pages=4) as w:
-        body = long("huge", 60)
+        body = long("huge", 140)
         answer = await w.post(body)
         assert answer.text == await answer_of(w.decoders[0], body)
         await w.saw("route=direct reason=never_fits")
         assert not w.prefillers[0].seen.submitted
         await w.serves(long("fits", 12))
+
+
+async def test_a_prompt_with_too_many_bytes_to_be_sure_is_counted_by_an_engine_and_disaggregated() -> None:
+    async with world(pages=4) as w:
+        body = long("counted", 30)
+        assert len(json.dumps(body)) > 4 * 256
+        await w.serves(body)
+        assert w.lines("route=disaggregated reason=threshold")
 
 
 async def test_the_pages_of_a_buffer_are_learned_from_the_first_transfers() -> None:

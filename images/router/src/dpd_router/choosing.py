@@ -30,6 +30,7 @@ class Choosing:
 
     chooser: Chooser
     counts: Counts
+    doubts: Counts
     feeds: dict[Role, Feeds]
     gauges: Collector
     close_counting: Callable[[], None]
@@ -63,9 +64,10 @@ def choosing(config: Config, encoder: Encoder | None, pool: Pool, legs: Collects
         if role in feeds:
             pool.watch(role, feeds[role])
     tally = Tally()
-    counts, close = _counts(config, encoder, pool, legs, log, tally)
+    asks = _Asks(config, pool, legs, log, tally)
+    counts, close = _counts(asks, encoder)
     chooser = Chooser(pool, config.policy, routing.strategy, strategies)
-    return Choosing(chooser, counts, feeds, _Gauges(tally, feeds), close)
+    return Choosing(chooser, counts, _doubts(asks), feeds, _Gauges(tally, feeds), close)
 
 
 def _strategy(role: Role, routing: Routing, feeds: dict[Role, Feeds], log: Log) -> Strategy[Worker]:
@@ -78,22 +80,42 @@ def _strategy(role: Role, routing: Routing, feeds: dict[Role, Feeds], log: Log) 
     return made
 
 
-def _counts(
-    config: Config, encoder: Encoder | None, pool: Pool, legs: Collects, log: Log, tally: Tally
-) -> tuple[Counts, Callable[[], None]]:
-    settings, close = config.routing.tokenizer, _nothing
-    if encoder is not None:
-        mounted = FileSource(encoder, settings.threads)
-        source: Source = mounted
-        close = mounted.close
-    elif settings.mode == "engine":
+@dataclass(frozen=True, slots=True)
+class _Asks:
+    """What counting is made of."""
+
+    config: Config
+    pool: Pool
+    legs: Collects
+    log: Log
+    tally: Tally
+
+    def guarded(self, source: Source, worth: Callable[[Request], bool]) -> Guarded:
+        seconds = self.config.routing.tokenizer.seconds
+        return Guarded(source, worth, seconds, time.monotonic, self.log.warning, self.tally)
+
+    def engine(self) -> EngineSource:
         asked: Strategy[Worker] = strategy_named("leastload")
         for role in (Role.DECODE, Role.WORKER):
-            pool.watch(role, asked)
-        source = EngineSource(legs, asked)
-    else:
-        return Estimates(), close
-    return Guarded(source, _worth(config), settings.seconds, time.monotonic, log.warning, tally), close
+            self.pool.watch(role, asked)
+        return EngineSource(self.legs, asked)
+
+
+def _counts(asks: _Asks, encoder: Encoder | None) -> tuple[Counts, Callable[[], None]]:
+    settings, worth = asks.config.routing.tokenizer, _worth(asks.config)
+    if encoder is not None:
+        mounted = FileSource(encoder, settings.threads)
+        return asks.guarded(mounted, worth), mounted.close
+    if settings.mode == "engine":
+        return asks.guarded(asks.engine(), worth), _nothing
+    return Estimates(), _nothing
+
+
+def _doubts(asks: _Asks) -> Counts:
+    """Return who counts a prompt that fits a decoder's buffer only if it has fewer tokens than bytes."""
+    if asks.config.routing.tokenizer.mode == "engine" or asks.config.transfer is None:
+        return Estimates()  # has been asked, or there is no buffer
+    return asks.guarded(asks.engine(), lambda _: True)
 
 
 def _worth(config: Config) -> Callable[[Request], bool]:

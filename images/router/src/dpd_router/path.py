@@ -19,7 +19,7 @@ from dpd_router.stages.observe import Record, observe, verdict
 from dpd_router.stages.route import route
 from dpd_router.stages.session import session
 from dpd_router.trace import Trace
-from dpd_router.types import Ask, Decision, End, Policy, Prompt, Reason, Step
+from dpd_router.types import Ask, Decision, End, Policy, Prompt, Reason, Request, Step
 
 C = TypeVar("C", bound=Client)
 
@@ -31,6 +31,7 @@ class Path(Generic[C]):
     policy: Policy
     pool: Pool
     counts: Counts
+    doubts: Counts
     chooser: Chooser
     handover: Handover
     delivery: Delivery[C]
@@ -59,6 +60,9 @@ class Path(Generic[C]):
         prompt = await self.counts.count(request, estimate(request.body))
         prompt = msgspec.structs.replace(prompt, session=session(request, self.policy.session))
         decision = route(request, prompt, self.policy, self.chooser.outlook(prompt))
+        if decision.reason is Reason.NEVER_FITS and not prompt.exact:
+            prompt = await self._doubted(request, prompt)
+            decision = route(request, prompt, self.policy, self.chooser.outlook(prompt))
         self._note(trace, prompt, decision)
         handoff = None
         if self.handover.waits_for(decision):
@@ -71,6 +75,14 @@ class Path(Generic[C]):
                 handoff = Handoff()
             fallback = decision.reason is Reason.NO_PREFILLER or handoff.failed not in (None, Reason.PREFILL_REFUSED)
             return await self.delivery.run(request, handoff, worker, client, trace, fallback=fallback)
+
+    async def _doubted(self, request: Request, prompt: Prompt) -> Prompt:
+        """Count what was taken to have a token for every byte, lest it goes direct for that: prose has four bytes a token.
+
+        The threshold still sees the estimate, as for every other prompt.
+        """
+        counted = await self.doubts.count(request, prompt)
+        return msgspec.structs.replace(prompt, most=counted.tokens) if counted.exact else prompt
 
     def _note(self, trace: Trace, prompt: Prompt, decision: Decision) -> None:
         trace.add(

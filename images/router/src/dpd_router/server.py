@@ -212,9 +212,9 @@ def _path(parts: _Parts) -> Path[Answering]:
         new_id=new_id,
     )
     delivery: Delivery[Answering] = Delivery(config.policy, pool, legs, drains, parts.fallbacks)
-    counts, chooser = chosen.counts, chosen.chooser
     tell, clock = parts.log.of, time.monotonic
-    return Path(config.policy, pool, counts, chooser, handover, delivery, clock, tell, parts.report)
+    counts, doubts, chooser = chosen.counts, chosen.doubts, chosen.chooser
+    return Path(config.policy, pool, counts, doubts, chooser, handover, delivery, clock, tell, parts.report)
 
 
 async def serve(config: Config, log: Log) -> None:

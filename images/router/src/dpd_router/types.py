@@ -127,7 +127,7 @@ class Prompt(msgspec.Struct, frozen=True):
     """What is known of the prompt: its length in tokens, and what may tie it to a worker.
 
     `lead` is its leading text, `ids` its token ids when they are known, `session` the name of its session, if any.
-    `exact` is whether the length was counted and not estimated.
+    `exact` is whether the length was counted and not estimated; `most` is a count that an estimate was doubted for.
     """
 
     tokens: int
@@ -135,6 +135,7 @@ class Prompt(msgspec.Struct, frozen=True):
     exact: bool = False
     ids: Sequence[int] = ()
     session: str = ""
+    most: int | None = None
 
 
 class Outlook(msgspec.Struct, frozen=True):

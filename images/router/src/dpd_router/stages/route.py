@@ -39,6 +39,8 @@ def _most(request: Request, prompt: Prompt) -> int:
 
     An estimate may be low, by half for code and more for other scripts, and a buffer that overflows stops everybody.
     """
+    if prompt.most is not None:
+        return prompt.most
     return prompt.tokens if prompt.exact else len(request.raw)
 
 
