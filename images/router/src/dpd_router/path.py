@@ -77,7 +77,7 @@ class Path(Generic[C]):
             return await self.delivery.run(request, handoff, worker, client, trace, fallback=fallback)
 
     async def _doubted(self, request: Request, prompt: Prompt) -> Prompt:
-        """Count what was taken to have a token for every byte, lest it goes direct for that: prose has four bytes a token.
+        """Count what was taken to have a token for every byte, lest it goes direct for that: prose has four a token.
 
         The threshold still sees the estimate, as for every other prompt.
         """
