@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from dpd import __version__
+from dpd.size import arguments as size_flags
 
 OK, BAD_MANIFEST, BAD_USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -29,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "size":
+        from dpd.size.command import size
+
+        return size(arguments)
     from dpd.commands import render, validate
 
     if arguments.command == "validate":
@@ -57,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a file, or a folder (PATH/, or one that exists) that gets NAMESPACE-NAME.yaml per endpoint, "
         "and then says which; default: standard output",
     )
+    size_flags.add(commands)
     for command in (validate, render):
         command.add_argument("--strict", action="store_true", help="treat warnings as errors")
     return parser

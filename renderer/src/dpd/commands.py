@@ -49,17 +49,17 @@ def validate(files: Iterable[str], *, is_strict: bool) -> int:
             has_read_stdin = has_read_stdin or file == STDIN
             code = max(code, _validate_one(file, contract, is_strict=is_strict))
         except UsageError as error:
-            _complain(str(error))
+            complain(str(error))
             code = BAD_USAGE
     return code
 
 
 def _validate_one(file: str, contract: Contract, *, is_strict: bool) -> int:
-    checked = check_file(_load(file), contract, is_strict=is_strict)
-    _report(file, checked.problems)
+    checked = check_file(load(file), contract, is_strict=is_strict)
+    report_problems(file, checked.problems)
     if not checked.is_good:
         return BAD_MANIFEST
-    _print(f"{_shown_name(file)}: {_count(checked)}, valid\n")
+    print_text(f"{_shown_name(file)}: {_count(checked)}, valid\n")
     return OK
 
 
@@ -69,16 +69,16 @@ def render(file: str, output: str, *, is_strict: bool) -> int:
     try:
         if not output:
             raise UsageError("-o: the path is empty; give a file, a folder (PATH/), or - for standard output")
-        checked = check_file(_load(file), contract, is_strict=is_strict)
-        _report(file, checked.problems)
+        checked = check_file(load(file), contract, is_strict=is_strict)
+        report_problems(file, checked.problems)
         if not checked.is_good:
             return BAD_MANIFEST
         if output == STDIN:
-            _print("---\n".join(_text(each, _DEFAULT_NAME, contract) for each in checked.endpoints))
+            print_text("---\n".join(_text(each, _DEFAULT_NAME, contract) for each in checked.endpoints))
             return OK
         _write_values(output, checked.endpoints, contract)
     except UsageError as error:
-        _complain(str(error))
+        complain(str(error))
         return BAD_USAGE
     return OK
 
@@ -88,7 +88,7 @@ def _write_values(output: str, endpoints: tuple[Endpoint, ...], contract: Contra
         targets = _targets(output, endpoints)
         _write({path: _text(each, path.name, contract) for path, each in targets.items()})
     if Path(output) not in targets:
-        _print("".join(f"wrote {path}\n" for path in targets))
+        print_text("".join(f"wrote {path}\n" for path in targets))
 
 
 def _text(endpoint: Endpoint, file_name: str, contract: Contract) -> str:
@@ -112,8 +112,8 @@ def _write(texts: Mapping[Path, str]) -> None:
     write_all(texts)
 
 
-def _load(file: str) -> bytes:
-    """Read at most one byte more than a manifest may have."""
+def load(file: str) -> bytes:
+    """Read at most one byte more than a manifest may have. Raises UsageError."""
     if file == STDIN and sys.stdin is None:
         raise UsageError("standard input is closed; give the path of a file instead of -")
     if not file:
@@ -143,7 +143,8 @@ def _usage_errors(name: str, known: Mapping[int, str], remedy: str) -> Iterator[
         raise UsageError(f"{shown(name)}: {error}; {remedy}") from None
 
 
-def _report(file: str, problems: Iterable[Problem]) -> None:
+def report_problems(file: str, problems: Iterable[Problem]) -> None:
+    """Print problems of a file to standard error, one a line."""
     for each in problems:
         prefix = "" if each.is_error else "warning: "
         print(f"{prefix}{_shown_name(file)}:{each.line or 1}: {each.text}", file=sys.stderr)  # noqa: T201
@@ -158,8 +159,8 @@ def _count(checked: Checked) -> str:
     return f"{found} endpoint{'' if found == 1 else 's'}"
 
 
-def _print(text: str) -> None:
-    """Write UTF-8 whatever the locale is."""
+def print_text(text: str) -> None:
+    """Write UTF-8 to standard output whatever the locale is. Raises UsageError."""
     if sys.stdout is None:
         raise UsageError("standard output is closed; open it, or give a path to -o")
     with _usage_errors("standard output", _NO_OUTPUT, "send it elsewhere"):
@@ -167,5 +168,6 @@ def _print(text: str) -> None:
         sys.stdout.buffer.flush()
 
 
-def _complain(text: str) -> None:
+def complain(text: str) -> None:
+    """Say on standard error why the command cannot do what it was asked to."""
     print(f"dpd: {text}", file=sys.stderr)  # noqa: T201

@@ -44,7 +44,7 @@ class Pages:
 def pages_of(endpoint: Endpoint) -> Pages | None:
     """Return the pages of a decoder's buffer, or None when colocated or when the manifest does not tell."""
     decoder = decoder_of(endpoint)
-    size, shape = buffer_bytes(endpoint), shape_of(_names(endpoint))
+    size, shape = buffer_bytes(endpoint), shape_of(names_of(endpoint))
     value_bytes = _value_bytes(decoder) if decoder else None
     if decoder is None or size is None or shape is None or value_bytes is None:
         return None
@@ -90,7 +90,8 @@ def _value_bytes(role: Role) -> int | None:
     return 2 if said in _HALF else None
 
 
-def _names(endpoint: Endpoint) -> tuple[str, ...]:
+def names_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return every name the manifest gives its model."""
     source = endpoint.part("modelSourceConfig")
     return (
         endpoint.spec.get("modelName") or "",
