@@ -57,7 +57,7 @@ def overlaid(endpoint: Endpoint, flags: Tree) -> Endpoint:
 
 
 def model_for(endpoint: Endpoint, flags: Tree, found: Found | None) -> tuple[Model, str]:
-    """Return the model and its name: from its configuration, else from flags, else from its name. Raises RefusedError."""
+    """Return the model and its name: by its configuration, by flags, or by the manifest. Raises RefusedError."""
     given = whole_bytes(flags["weights"], "--weights") if flags.get("weights") else None
     if found:
         total, origin = (given, "--weights") if given else (found.total, "the model's index of files")
@@ -66,11 +66,11 @@ def model_for(endpoint: Endpoint, flags: Tree, found: Found | None) -> tuple[Mod
         return with_weights(_by_flags(flags), given, "--weights"), "the model of the flags"
     shape = shape_of(names_of(endpoint))
     if shape is None:
-        name = endpoint.spec.get("modelName") or "no model"
+        name = endpoint.spec.get("modelName")
         remedy = (
             "give its configuration, --model config.json, or --layers, --heads, --kv-heads, --head-dim and --weights"
         )
-        raise RefusedError("model", f"{name} is not one whose shape is known", remedy)
+        raise RefusedError("model", f"{name} is not one whose shape is known" if name else "none is named", remedy)
     return with_weights(model_of(config_of(shape), shape.name), given, "--weights"), shape.name
 
 

@@ -31,7 +31,7 @@ class Keys:
         return found
 
     def maybe(self, *names: str) -> int | None:
-        """Return the first of `names` that is there, None when none is. Raises RefusedError when it is no whole number."""
+        """Return the first of `names` that is there and not 0, or None. Raises RefusedError for no whole number."""
         for name in names:
             value = self.held.get(name)
             if value is None:

@@ -15,7 +15,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Requests in a second, tokens of a prompt and of an answer; `spread` of both as a share of the mean, 0 for none."""
+    """Requests in a second, tokens of a prompt and of an answer, and the spread of both as a share of the mean."""
 
     rate: float
     prompt: int

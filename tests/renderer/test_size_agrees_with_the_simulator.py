@@ -1,0 +1,234 @@
+"""The simulation inside `dpd size` against engines of dpd-sim, as processes, on the same trace."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+import yaml
+import zmq
+import zmq.asyncio
+
+from dpd.size.flow.costs import Costs
+from dpd.size.flow.engine import Engine, Limits
+from dpd.size.flow.outcome import outcome_of
+from dpd.size.flow.system import Record, Router, System
+from dpd.size.flow.trace import Workload, drawn
+from support.paths import ROOT
+from support.ports import free_ports
+
+SPEEDS = (2.0, 1.0, 0.5)
+"""Simulated seconds in a real one: the slower, the less a busy machine shows."""
+LATE = 0.006
+"""Simulated seconds a timer may be late, on the average, at any speed but the slowest."""
+TOKEN_BYTES = 256  # of the simulator's tiny model: 2 layers x (K, V) x 1 head x 32 x 2 bytes
+KV_TOKENS = 8192
+COSTS = Costs(
+    step=0.02,
+    prefill_token=1 / 4000,
+    prefill_square=2e-8,
+    decode_step=0.1,
+    decode_sequence=0.004,
+    decode_context_token=2e-6,
+    transfer_bytes_per_second=2e6,
+    retrieve_bytes_per_second=8e6,
+)
+PREFILL = Limits(4, 1024, KV_TOKENS, TOKEN_BYTES, sends=True)
+DECODE = Limits(6, 1024, KV_TOKENS, TOKEN_BYTES)
+THRESHOLD = 500
+TRACE = drawn(Workload(rate=1.2, prompt=900, answer=14, spread=0.9), 20, seed=3)
+Notices = dict[str, asyncio.Event]
+
+
+@dataclass
+class Ports:
+    notify: int
+    prefill: int
+    decode: int
+    init: int
+    alloc: int
+
+
+@dataclass
+class Clock:
+    began: float
+    speed: float
+
+    def now(self) -> float:
+        return (asyncio.get_running_loop().time() - self.began) * self.speed
+
+
+async def test_both_tell_the_same_of_one_trace(tmp_path: Path) -> None:
+    predicted = System([Engine(PREFILL, COSTS)], [Engine(DECODE, COSTS)], Router(THRESHOLD, None)).run(TRACE)
+    for speed in SPEEDS:
+        seen, late = await _played(tmp_path, speed)
+        if late * speed < LATE:
+            break
+    ours, theirs = outcome_of(predicted), outcome_of(seen)
+    assert theirs.ways == ours.ways == {"threshold": 17, "short": 3}
+    assert theirs.seconds == pytest.approx(ours.seconds, rel=0.05)
+    assert theirs.first_token.mean == pytest.approx(ours.first_token.mean, rel=0.2)
+    assert theirs.token_gap.mean == pytest.approx(ours.token_gap.mean, rel=0.1)
+    assert [each.arrival for each in _by_end(seen)[-3:]] == [each.arrival for each in _by_end(predicted)[-3:]]
+
+
+def test_the_costs_of_the_simulator_and_of_dpd_size_have_the_same_names() -> None:
+    knobs = {f"DPD_SIM_TIME_{each.name.upper()}" for each in fields(Costs)}
+    readme = (ROOT / "images" / "simulator" / "README.md").read_text(encoding="utf-8")
+    assert knobs == set(re.findall(r"DPD_SIM_TIME_[A-Z_]+", readme))
+
+
+def _by_end(records: list[Record]) -> list[Record]:
+    return sorted(records, key=lambda each: each.last or 0.0)
+
+
+async def _played(folder: Path, speed: float) -> tuple[list[Record], float]:
+    """Send the trace to a prefiller and a decoder; return what became of it, and how late timers were meanwhile."""
+    ports = Ports(*free_ports(5))
+    with _engine(folder, ports, "prefill", speed), _engine(folder, ports, "decode", speed):
+        async with _notices(ports.notify) as notices, httpx.AsyncClient(timeout=60) as client:
+            for port in (ports.prefill, ports.decode):
+                await _healthy(client, port)
+            lateness = asyncio.create_task(_lateness())
+            clock = Clock(asyncio.get_running_loop().time(), speed)
+            records = [Record(each) for each in TRACE]
+            async with asyncio.TaskGroup() as tasks:
+                for index, record in enumerate(records):
+                    tasks.create_task(_asked(client, ports, notices, record, index, clock))
+            lateness.cancel()
+            return records, await lateness
+
+
+async def _asked(
+    client: httpx.AsyncClient, ports: Ports, notices: Notices, record: Record, index: int, clock: Clock
+) -> None:
+    """Do as a router would: prefill, wait for the notice, decode; short prompts go to the decoder at once."""
+    arrival = record.arrival
+    await asyncio.sleep(arrival.at / clock.speed - clock.now() / clock.speed)
+    prompt = [(1 << 48) + 1000 * index + at for at in range(arrival.prompt)]
+    body = {"prompt": prompt, "ignore_eos": True, "temperature": 0}
+    record.reason = "short"
+    if arrival.prompt >= THRESHOLD:
+        spec = {
+            "req_id": str(index),
+            "receiver_host": "127.0.0.1",
+            "receiver_init_port": [ports.init],
+            "receiver_alloc_port": [ports.alloc],
+        }
+        prefill = {**body, "max_tokens": 1, "kv_transfer_params": {"disagg_spec": spec}}
+        answer = await client.post(f"http://127.0.0.1:{ports.prefill}/v1/completions", json=prefill)
+        assert answer.status_code == 200, answer.text
+        await notices[str(index)].wait()
+        record.prefilled, record.reason = clock.now(), "threshold"
+    url = f"http://127.0.0.1:{ports.decode}/v1/completions"
+    async with client.stream("POST", url, json={**body, "max_tokens": arrival.answer, "stream": True}) as stream:
+        async for line in stream.aiter_lines():
+            if line.startswith("data: {"):
+                record.first = record.first or clock.now()
+                record.last = clock.now()
+
+
+async def _lateness() -> float:
+    """How late timers are on the average, until cancelled."""
+    loop, late, count = asyncio.get_running_loop(), 0.0, 0
+    with suppress(asyncio.CancelledError):
+        while True:
+            due = loop.time() + 0.02
+            await asyncio.sleep(0.02)
+            late, count = late + loop.time() - due, count + 1
+    return late / max(1, count)
+
+
+@asynccontextmanager
+async def _notices(port: int) -> AsyncIterator[Notices]:
+    events = {str(index): asyncio.Event() for index in range(len(TRACE))}
+    context = zmq.asyncio.Context()
+    socket = context.socket(zmq.PULL)
+    socket.bind(f"tcp://127.0.0.1:{port}")
+
+    async def read() -> None:
+        while True:
+            events[msgspec.msgpack.decode(await socket.recv())["req_id"]].set()
+
+    task = asyncio.create_task(read())
+    try:
+        yield events
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        socket.close(linger=0)
+        context.term()
+
+
+@contextmanager
+def _engine(folder: Path, ports: Ports, role: str, speed: float) -> Iterator[None]:
+    receiver = role == "decode"
+    document = {
+        "enable_pd": True,
+        "pd_role": "receiver" if receiver else "sender",
+        "transfer_channel": "nixl",
+        "pd_buffer_size": 64 * 1024**2,
+        "pd_buffer_device": "cpu",
+        "local_cpu": False,
+        "save_unfull_chunk": True,
+        **(
+            {"pd_peer_host": "127.0.0.1", "pd_peer_init_port": [ports.init], "pd_peer_alloc_port": [ports.alloc]}
+            if receiver
+            else {"pd_proxy_host": "127.0.0.1", "pd_proxy_port": ports.notify}
+        ),
+    }
+    file = folder / f"{role}.yaml"
+    file.write_text(yaml.safe_dump(document))
+    transfer = {
+        "kv_connector": "LMCacheConnectorV1",
+        "kv_role": "kv_consumer" if receiver else "kv_producer",
+        "kv_load_failure_policy": "recompute",
+        "kv_connector_extra_config": {"discard_partial_chunks": False},
+    }
+    limits = DECODE if receiver else PREFILL
+    words = {
+        "--model": "m",
+        "--host": "127.0.0.1",
+        "--port": str(ports.decode if receiver else ports.prefill),
+        "--max-model-len": "4096",
+        "--max-num-seqs": str(limits.sequences),
+        "--max-num-batched-tokens": str(limits.batched),
+        "--kv-transfer-config": json.dumps(transfer),
+    }
+    knobs = {f"DPD_SIM_TIME_{name.upper()}": repr(value) for name, value in asdict(COSTS).items()}
+    env = {
+        **os.environ,
+        **knobs,
+        "DPD_SIM_MODEL": "tiny",
+        "DPD_SIM_SPEED": str(speed),
+        "DPD_SIM_KV_TOKENS": str(KV_TOKENS),
+        "PYTHONHASHSEED": "0",
+        "LMCACHE_CONFIG_FILE": str(file),
+    }
+    flags = [word for pair in words.items() for word in pair]
+    command = [sys.executable, "-m", "dpd_sim", *flags, "--no-enable-prefix-caching"]
+    with (folder / f"{role}.log").open("wb") as log:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def _healthy(client: httpx.AsyncClient, port: int) -> None:
+    while True:
+        with suppress(httpx.TransportError):
+            if (await client.get(f"http://127.0.0.1:{port}/health")).status_code == 200:
+                return
+        await asyncio.sleep(0.05)
