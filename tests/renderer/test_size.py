@@ -91,24 +91,33 @@ def test_fp8_kv_holds_twice_as_much(sized) -> None:
 
 
 def test_a_buffer_too_small_for_any_long_prompt_is_called_by_its_consequence(sized) -> None:
-    report = sized(PAGE, "--tensor-parallel-size", "1", "--kv-cache-dtype", "auto")
-    fact = next(each for each in warnings(report) if "never disaggregates" in each)
-    assert fact == (
-        "the router never disaggregates: it reserves a page for every 256 bytes, for no token is shorter than one, "
-        "so a prompt of routingThreshold 4096 tokens takes 65 pages, and it owns 51 of the 102 pages of a decoder's buffer"
+    report = sized(PAGE, "--tensor-parallel-size", "1", "--buffer", "2Gi")
+    warned = next(each for each in report["warnings"] if "never disaggregates" in each["fact"])
+    assert warned["fact"] == (
+        "the router never disaggregates: a prompt of routingThreshold 4096 tokens takes 17 pages, and the router owns "
+        "12 of the 25 pages of a decoder's buffer"
     )
-    remedy = next(each["remedy"] for each in report["warnings"] if each["fact"] == fact)
-    assert remedy.startswith('raise PD_BUFFER_SIZE to "11811160064" (11 GiB), better "44')
-    assert "router.routing.tokenizer" in remedy
+    assert warned["remedy"] == (
+        'raise PD_BUFFER_SIZE to "3221225472" (3 GiB), better "11811160064" (11 GiB), or raise --tensor-parallel-size'
+    )
 
 
 def test_the_size_that_the_remedy_names_helps(sized) -> None:
     args = (PAGE, "--tensor-parallel-size", "1")
-    assert any("never disaggregates" in each for each in warnings(sized(*args, "--buffer", str(11811160064 - GIB))))
-    assert not any("never disaggregates" in each for each in warnings(sized(*args, "--buffer", "11811160064")))
-    counted = warnings(sized(*args, "--tokenizer"))
-    assert not any("never disaggregates" in each for each in counted)
-    assert any(each.startswith("prompts of more than about 13055 of the 16384 tokens") for each in counted)
+    assert any("never disaggregates" in each for each in warnings(sized(*args, "--buffer", "2Gi")))
+    enough = warnings(sized(*args, "--buffer", "3221225472"))
+    assert not any("never disaggregates" in each for each in enough)
+    assert any(each.startswith("prompts of more than 4863 of the 16384 tokens") for each in enough)
+    assert not any("prompts of more than" in each for each in warnings(sized(*args, "--buffer", "11811160064")))
+
+
+def test_one_rank_with_the_usual_buffer_has_every_long_prompt_counted_first(sized) -> None:
+    fact = "every prompt is counted by a decoder before it may use a prefiller"
+    assert any(each.startswith(fact) for each in warnings(sized(PAGE, "--tensor-parallel-size", "1")))
+    assert not any(
+        each.startswith(fact) for each in warnings(sized(PAGE, "--tensor-parallel-size", "1", "--tokenizer"))
+    )
+    assert not any(each.startswith(fact) for each in warnings(sized(PAGE)))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +128,7 @@ def test_the_size_that_the_remedy_names_helps(sized) -> None:
         (("--max-model-len", "200000"), "--max-model-len 200000 is more than the 131072 of the configuration"),
         (
             ("--max-model-len", "131072"),
-            "prompts of more than about 26175 of the 131072 tokens that are allowed go direct",
+            "prompts of more than 104703 of the 131072 tokens that are allowed go direct",
         ),
         (("--buffer", "2Gi"), "are let into a decoder's buffer one at a time (65 pages each)"),
     ],

@@ -69,6 +69,7 @@ class Clock:
 
 async def test_both_tell_the_same_of_one_trace(tmp_path: Path) -> None:
     predicted = System([Engine(PREFILL, COSTS)], [Engine(DECODE, COSTS)], Router(THRESHOLD, None)).run(TRACE)
+    seen = list[Record]()
     for speed in SPEEDS:
         seen, late = await _played(tmp_path, speed)
         if late * speed < LATE:

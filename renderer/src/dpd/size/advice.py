@@ -59,26 +59,26 @@ def _memory(sized: Sized, engine: Engine) -> Iterator[tuple[str, str]]:
 
 
 def _router(sized: Sized, buffer: Buffer) -> Iterator[tuple[str, str]]:
-    """What never goes through a prefiller, because the router would reserve more pages than it owns."""
-    case, each = sized.case, 1 if sized.exact else ESTIMATED_BYTES_PER_TOKEN
+    """What never goes through a prefiller, or is looked at twice, because the router owns too few pages."""
+    case = sized.case
     longest = min(each for each in (case.decoder.longest, case.model.longest, _LONG) if each)
-    least, most = (reserved_pages(tokens * each) for tokens in (case.threshold, longest))
-    how = (
-        "a page for every 256 tokens" if sized.exact else "a page for every 256 bytes, for no token is shorter than one"
-    )
-    owned = f"it owns {buffer.share} of the {buffer.pages} pages of a decoder's buffer"
+    least, most = reserved_pages(case.threshold), reserved_pages(longest)
+    uncounted = reserved_pages(case.threshold * ESTIMATED_BYTES_PER_TOKEN)
+    owned = f"the router owns {buffer.share} of the {buffer.pages} pages of a decoder's buffer"
     if least > buffer.share:
-        yield (
-            f"the router never disaggregates: it reserves {how}, so a prompt of routingThreshold {case.threshold} "
-            f"tokens takes {least} pages, and {owned}",
-            _larger(sized, buffer, least, most),
+        fact = (
+            f"the router never disaggregates: a prompt of routingThreshold {case.threshold} tokens takes {least} pages"
         )
+        yield f"{fact}, and {owned}", _larger(sized, buffer, least, most)
     elif most > buffer.share:
-        edge = buffer.longest_prompt(exact=sized.exact)
+        fact = f"prompts of more than {buffer.longest_prompt} of the {longest} tokens that are allowed go direct"
+        yield f"{fact}, without a prefiller: the longest takes {most} pages, and {owned}", _larger(sized, buffer, most)
+    if least <= buffer.share < uncounted and not sized.exact:
         yield (
-            f"prompts of more than about {edge} of the {longest} tokens that are allowed go direct, without a "
-            f"prefiller: the router reserves {how}, so the longest takes {most} pages, and {owned}",
-            _larger(sized, buffer, most),
+            f"every prompt is counted by a decoder before it may use a prefiller, and goes direct when that fails: one "
+            f"of routingThreshold {case.threshold} tokens takes {uncounted} pages if each of its bytes is a token, and "
+            f"{owned}",
+            _larger(sized, buffer, uncounted) + ", or let the router count tokens itself (router.routing.tokenizer)",
         )
 
 
@@ -86,15 +86,13 @@ def _larger(sized: Sized, buffer: Buffer, *pages: int) -> str:
     """What to do so that one router's share has so many pages: the least that helps, and what is enough for all."""
     sizes = dict.fromkeys(buffer.size_for(each) for each in pages)
     raised = ", better ".join(f'"{size}" ({gib(size)})' for size in sizes)
-    wider = "" if sized.case.model.cache.latent else ", raise --tensor-parallel-size"
-    exact = "" if sized.exact else ", or let the router count tokens (router.routing.tokenizer; --tokenizer here)"
-    return f"raise PD_BUFFER_SIZE to {raised}{wider}{exact}"
+    wider = "" if sized.case.model.cache.latent else ", or raise --tensor-parallel-size"
+    return f"raise PD_BUFFER_SIZE to {raised}{wider}"
 
 
 def _room(sized: Sized, buffer: Buffer) -> Iterator[tuple[str, str]]:
     """One transfer at a time: whoever comes second waits until the first has been read."""
-    counted = sized.case.threshold * (1 if sized.exact else ESTIMATED_BYTES_PER_TOKEN)
-    least = reserved_pages(counted)
+    least = buffer.reserved(sized.case.threshold, exact=sized.exact)
     if least <= buffer.share < 2 * least:
         fact = f"prompts of routingThreshold tokens are let into a decoder's buffer one at a time ({least} pages each)"
         yield fact, _larger(sized, buffer, 4 * least)

@@ -46,14 +46,24 @@ class Buffer:
         """Pages of one router."""
         return self.pages // (self.routers + 1)
 
-    def longest_prompt(self, *, exact: bool) -> int:
-        """Tokens of the longest prompt that goes through a prefiller.
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of the longest prompt that may go through a prefiller: a page for every 256, and one more."""
+        return max(0, self.share * PAGE_TOKENS - 1)
 
-        The router reserves a page for every 256 tokens it counts, and one more; a prompt whose tokens it does not
-        count takes one for every 256 bytes, for no token is shorter than a byte.
+    @property
+    def longest_uncounted(self) -> int:
+        """Tokens of the longest prompt that goes there uncounted, by the router's four bytes a token.
+
+        It reserves a page for every 256 bytes, for no token is shorter than one; where that is more than it owns, it
+        has the prompt counted first, by a decoder.
         """
-        most = max(0, self.share * PAGE_TOKENS - 1)
-        return most if exact else most // ESTIMATED_BYTES_PER_TOKEN
+        return self.longest_prompt // ESTIMATED_BYTES_PER_TOKEN
+
+    def reserved(self, tokens: int, *, exact: bool) -> int:
+        """Pages the router reserves for a prompt before it is computed, which may be more than it owns."""
+        uncounted = reserved_pages(tokens * ESTIMATED_BYTES_PER_TOKEN)
+        return reserved_pages(tokens) if exact or uncounted > self.share else uncounted
 
     def in_flight(self, tokens: int) -> InFlight:
         """Return how many prompts of `tokens` fit."""

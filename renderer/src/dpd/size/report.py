@@ -97,7 +97,8 @@ def _buffer(sized: Sized, buffer: Buffer, answer: Answer | None) -> dict[str, An
         "routers": buffer.routers,
         "pagesPerRouter": buffer.share,
         "countsTokens": sized.exact,
-        "longestDisaggregated": buffer.longest_prompt(exact=sized.exact),
+        "longestDisaggregated": buffer.longest_prompt,
+        "longestUncounted": buffer.longest_prompt if sized.exact else buffer.longest_uncounted,
         "inFlight": [_in_flight(buffer, each) for each in sorted(wanted)],
     }
 

@@ -65,11 +65,11 @@ def _buffer(buffer: Report) -> str:
     size = f"{gib(buffer['bytesPerRank'])} of {place} memory on each rank of a decoder"
     pages = f"{buffer['pages']} pages of {buffer['pageTokens']} tokens, {_small(buffer['pageBytes'])} each"
     owned = "a router owns" if buffer["routers"] == 1 else f"each of {buffer['routers']} routers owns"
-    how = "counting tokens" if buffer["countsTokens"] else "at 4 bytes a token"
+    how = "" if buffer["countsTokens"] else f"; uncounted, about {buffer['longestUncounted']:,}"
     lead = (
         f"transfer buffer: {size}\n"
         f"  {pages}; {owned} {buffer['pagesPerRouter']}, and one share is kept for its successor\n"
-        f"  the longest prompt it lets through a prefiller: about {buffer['longestDisaggregated']:,} tokens, {how}"
+        f"  the longest prompt it lets through a prefiller: {buffer['longestDisaggregated']:,} tokens{how}"
     )
     rows: list[Sequence[str]] = [("prompt", "on a rank", "pages", "in flight", "by bytes alone")]
     for each in buffer["inFlight"]:

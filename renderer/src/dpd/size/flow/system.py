@@ -25,8 +25,9 @@ class Router:
     room_seconds: float = ROOM_SECONDS
 
     def reserve(self, tokens: int) -> int:
-        """Pages to reserve for a prompt before it is computed."""
-        return reserved_pages(tokens if self.exact else int(tokens * self.bytes_per_token))
+        """Pages to reserve for a prompt before it is computed; what would not fit by its bytes is counted."""
+        exact, by_bytes = reserved_pages(tokens), reserved_pages(int(tokens * self.bytes_per_token))
+        return exact if self.exact or (self.pages is not None and by_bytes > self.pages) else by_bytes
 
 
 @dataclass(slots=True)
