@@ -24,7 +24,7 @@ from capture.running import (
     records,
 )
 from chart.proxy import PATIENCE, until
-from chart.upstream import Upstream, read_body, reply, send_event, serving, start_stream
+from chart.upstream import Upstream, one_by_one, read_body, reply, serving
 from model.bucket import Service
 from support.ports import free_ports
 
@@ -115,16 +115,7 @@ def outcomes(pod: Pod) -> float:
 
 def test_a_stream_is_as_prompt_as_ever_while_storage_is_gone(tmp_path: Path) -> None:
     read = threading.Semaphore(0)
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        read_body(handler)
-        start_stream(handler)
-        for number in range(3):
-            send_event(handler, b"%d" % number)
-            assert read.acquire(timeout=PATIENCE), "the client never saw the event before the next one was sent"
-        send_event(handler, b"")
-
-    with capturing(tmp_path, nowhere()) as pod, engine(pod.proxy, answer):
+    with capturing(tmp_path, nowhere()) as pod, engine(pod.proxy, one_by_one(read)):
         events = []
         with pod.client.stream("POST", COMPLETIONS, json={}) as answered:
             for chunk in answered.iter_raw():

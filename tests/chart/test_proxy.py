@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chart.proxy import PATIENCE, Proxy, running
-from chart.upstream import Upstream, read_body, read_chunk, reply, send_event, serving, start_stream
+from chart.upstream import Upstream, one_by_one, read_body, read_chunk, reply, send_event, serving, start_stream
 
 COMPLETIONS = "/v1/chat/completions"
 
@@ -63,16 +63,7 @@ def test_a_request_arrives_as_it_was_sent(client: httpx.Client, upstream: Upstre
 
 def test_an_answer_streams_event_by_event(client: httpx.Client, upstream: Upstream) -> None:
     read = threading.Semaphore(0)
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        read_body(handler)
-        start_stream(handler)
-        for number in range(3):
-            send_event(handler, b"%d" % number)
-            assert read.acquire(timeout=PATIENCE), "the client never saw the event before the next one was sent"
-        send_event(handler, b"")
-
-    upstream.answer = answer
+    upstream.answer = one_by_one(read)
     events = []
     with client.stream("POST", COMPLETIONS, json={}) as answered:
         for chunk in answered.iter_raw():

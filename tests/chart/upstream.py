@@ -66,6 +66,20 @@ def send_event(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     handler.wfile.flush()
 
 
+def one_by_one(read: threading.Semaphore) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A stream of three events, each sent when the client says that it has read the one before."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        read_body(handler)
+        start_stream(handler)
+        for number in range(3):
+            send_event(handler, b"%d" % number)
+            assert read.acquire(timeout=20), "the client never saw the event before the next one was sent"
+        send_event(handler, b"")
+
+    return answer
+
+
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -91,6 +91,21 @@ class Engine:
                 await writer.wait_closed()
 
 
+def reads_pages(go_on: asyncio.Event, event: bytes) -> Script:
+    """A decoder that says a first word when it may, and takes it ill if whoever asked has gone before."""
+
+    async def script(seen, reader, writer):
+        writer.write(STREAM)
+        await go_on.wait()
+        assert not reader.at_eof(), "the leg was broken off before the pages were read"
+        writer.write(chunk(event))
+        await writer.drain()
+        await reader.read()
+        raise ConnectionResetError
+
+    return script
+
+
 async def read_request(reader: asyncio.StreamReader) -> Seen:
     head = await reader.readuntil(b"\r\n\r\n")
     method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")

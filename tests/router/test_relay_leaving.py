@@ -1,6 +1,6 @@
 import asyncio
 
-from router.rig import OK, STREAM, chunk, engine, get, long, request, router, short, statuses
+from router.rig import OK, STREAM, chunk, engine, get, long, reads_pages, request, router, short, statuses
 
 EVENT = b'data: {"x":1}\n\n'
 
@@ -65,16 +65,11 @@ async def test_a_client_that_leaves_during_prefill_has_its_transfer_drained():
 async def test_a_client_that_leaves_before_the_first_decoded_byte_lets_the_decoder_read_its_pages_first():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        writer.write(STREAM)
-        await go_on.wait()
-        assert not reader.at_eof(), "the leg was broken off before the pages were read"
-        writer.write(chunk(EVENT))
-        await writer.drain()
-        await reader.read()
-        raise ConnectionResetError
-
-    async with engine() as prefiller, engine(slow) as decoder, router([prefiller], [decoder]) as up:
+    async with (
+        engine() as prefiller,
+        engine(reads_pages(go_on, EVENT)) as decoder,
+        router([prefiller], [decoder]) as up,
+    ):
         await leave(up, long(stream=True), lambda: decoder.seen)
         await asyncio.sleep(0.05)
         assert decoder.left == 0

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EventStreamError, IncompleteReadErr
 
 from dpd_router.config.load import from_document
 from dpd_router.errors import ConfigInvalidError
-from router.rig import STREAM, chunk, engine, get, long, request, router, short, statuses
+from router.rig import STREAM, chunk, engine, get, long, reads_pages, request, router, short, statuses
 
 NAME = {"endpointName": "chat"}
 EVENT = b'data: {"x":1}\n\n'
@@ -283,16 +283,11 @@ async def test_a_client_that_leaves_ends_the_engines_work_at_once(boto):
 async def test_a_client_that_leaves_before_the_first_part_lets_the_decoder_read_its_pages_first():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        writer.write(STREAM)
-        await go_on.wait()
-        assert not reader.at_eof(), "the leg was broken off before the pages were read"
-        writer.write(chunk(EVENT))
-        await writer.drain()
-        await reader.read()
-        raise ConnectionResetError
-
-    async with engine() as first, engine(slow) as decoder, router([first], [decoder], sagemaker=NAME) as up:
+    async with (
+        engine() as first,
+        engine(reads_pages(go_on, EVENT)) as decoder,
+        router([first], [decoder], sagemaker=NAME) as up,
+    ):
         _, writer = await asyncio.open_connection("127.0.0.1", up.port)
         writer.write(request(long(stream=True), STREAMED))
         await up.until(lambda: decoder.seen)
