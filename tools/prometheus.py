@@ -1,10 +1,14 @@
-"""Find Prometheus and promtool for the tests, or unpack Debian's package of them under .cache/prometheus."""
+"""Find Prometheus and promtool for tests and demo, or unpack Debian's package of them under .cache/prometheus.
+
+Usage: prometheus.py, which prints the path of prometheus.
+"""
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from debian import alone, unpack
+from debian import UnavailableError, alone, unpack
 
 FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "prometheus"
 
@@ -27,3 +31,10 @@ def find() -> Prometheus:
         if not (programs / "promtool").exists():
             unpack(FOLDER, ["prometheus"])
     return Prometheus(str(programs / "prometheus"), str(programs / "promtool"))
+
+
+if __name__ == "__main__":
+    try:
+        print(find().server)
+    except UnavailableError as problem:
+        sys.exit(f"prometheus: {problem}; install it, with promtool, where PATH finds it")

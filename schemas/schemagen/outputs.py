@@ -11,6 +11,7 @@ from schemagen.bundle import contract_bundle, values_bundle
 from schemagen.crd import custom_resource_definition
 from schemagen.ledger import fields, warnings
 from schemagen.ledger_page import contract_page
+from schemagen.metrics_page import metrics_page
 from schemagen.pages import endpoint_page, values_page
 from schemagen.present import present
 from schemagen.sources import Sources
@@ -21,10 +22,12 @@ def outputs(sources: Sources) -> dict[str, str]:
     return {
         "charts/dpd-operator/crds/inferenceendpointconfigs.yaml": as_yaml(custom_resource_definition(sources)),
         "charts/dpd/files/ledger.json": as_json(warnings(fields(sources))),
+        "charts/dpd/files/monitoring.json": as_json(sources.monitoring),
         "charts/dpd/files/present.json": as_json(present(sources.defaults)),
         "charts/dpd/values.schema.json": as_json(values_bundle(sources)),
         "docs/contract.md": contract_page(sources),
         "docs/reference/endpoint.md": endpoint_page(sources),
+        "docs/reference/metrics.md": metrics_page(sources),
         "docs/reference/values.md": values_page(sources),
         "renderer/src/dpd/contract.schema.json": as_json(contract_bundle(sources)),
         "renderer/src/dpd/ledger.json": as_json(warnings(fields(sources))),

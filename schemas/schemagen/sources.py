@@ -33,6 +33,7 @@ class Sources:
     definitions: Mapping[str, Schema]
     ledger: Mapping[str, Any]
     defaults: Mapping[str, Any]
+    monitoring: Mapping[str, Any]
 
     def resolve(self, schema: Schema) -> Schema:
         """Return what `schema` refers to, through any number of references; itself when it is no reference."""
@@ -60,7 +61,8 @@ def load(folder: Path) -> Sources:
     _add_kubernetes(definitions, [document, values])
     for name, schema in [("document", document), ("values", values), *sorted(definitions.items())]:
         _check_references(name, schema, definitions)
-    return Sources(document, values, definitions, read(folder / "ledger.yaml"), read(folder.parent / DEFAULTS))
+    more = (read(folder / "ledger.yaml"), read(folder.parent / DEFAULTS), read(folder / "monitoring.yaml"))
+    return Sources(document, values, definitions, *more)
 
 
 def reference_name(reference: str) -> str:

@@ -29,7 +29,7 @@ from support.paths import TOOLS
 
 # Kinds of other projects: Kubernetes' own schemas know nothing of them, a real API server judges them in tests/e2e.
 SCALING = ("ScaledObject", "TriggerAuthentication")
-PLATFORM_KINDS = (*SCALING, "Gateway", "HTTPRoute", "Certificate", "Issuer", "PodMonitor")
+PLATFORM_KINDS = (*SCALING, "Gateway", "HTTPRoute", "Certificate", "Issuer", "PodMonitor", "PrometheusRule")
 
 SHAPES = pytest.mark.parametrize("values", shapes(), ids=shape_name)
 

@@ -153,6 +153,29 @@ def test_counts_carry_the_endpoints_labels(proxy: Proxy) -> None:
     }
 
 
+def test_counts_carry_every_label_that_hyperpod_documents_where_the_values_give_what_only_they_can(
+    tmp_path: Path,
+) -> None:
+    given = {"cluster_id": "c1", "cluster_name": "c", "model_container_type": "vllm", "task_type": "text-generation"}
+    flags = [word for name, value in given.items() for word in ("--set", f"monitoring.labels.{name}={value}")]
+    with running(tmp_path, *flags, "--set", "modelVersion=v7") as proxy:
+        text = httpx.get(f"{proxy.metrics}/metrics", trust_env=False).text
+    (family,) = [each for each in text_string_to_metric_families(text) if each.name == "model_invocations"]
+    labels = family.samples[0].labels
+    assert labels.items() >= {**given, "model_version": "v7"}.items()
+    assert labels.keys() - {"dpd_role"} == given.keys() | {
+        "resource_name",
+        "resource_type",
+        "namespace",
+        "model_name",
+        "model_version",
+        "pod_name",
+        "node_name",
+        "instance_type",
+        "metric_source",
+    }
+
+
 def test_an_engine_that_is_down_is_a_502_of_the_proxys_own(proxy: Proxy, client: httpx.Client) -> None:
     answered = client.post(COMPLETIONS, json={})
     assert answered.status_code == 502

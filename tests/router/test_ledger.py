@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from dpd_router.ledger import Buffers, Ledger
 
 
@@ -129,3 +131,17 @@ async def test_the_high_mark_is_of_the_time_since_it_was_asked():
     await ledger.reserve(7, 0)
     ledger.release(5)
     assert [ledger.high(), ledger.high()] == [7, 2]
+
+
+@pytest.mark.parametrize(
+    ("buffers", "weight"),
+    [(Buffers(), None), (Buffers(pages=4), None), (Buffers(size=4096), None), (Buffers(pages=4, size=4096), 1024)],
+)
+def test_what_a_page_weighs_is_known_when_both_the_buffer_and_its_pages_are(buffers, weight):
+    assert buffers.page_bytes == weight
+
+
+def test_an_engine_shows_what_a_page_weighs():
+    buffers = Buffers(size=4096)
+    assert buffers.learn(512)
+    assert buffers.page_bytes == 512

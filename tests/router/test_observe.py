@@ -16,7 +16,7 @@ PREFILL = (Step.PREFILL_SENT, 1.0, {"worker": "p:1", "strategy": "s", "receiver"
 PREFILLED = (Step.PREFILL_ENDED, 3.0, {"worker": "p:1", "status": 200, "seconds": 2.0})
 MOVED = (Step.TRANSFERRED, 3.5, {"confirmed": True})
 DECODE = (Step.DECODE_SENT, 4.0, {"worker": "d:1", "tag": "t"})
-FIRST: tuple[Step, float, dict[str, object]] = (Step.FIRST_BYTE, 5.0, {})
+FIRST: tuple[Step, float, dict[str, object]] = (Step.FIRST_BYTE, 5.0, {"streamed": True})
 
 
 def ended(at, end=End.COMPLETE, status=200):
@@ -38,6 +38,7 @@ def test_a_disaggregated_requests_figures():
         end=End.COMPLETE,
         duration=9.0,
         ttft=5.0,
+        streamed=True,
         prefill=2.0,
         transfer="confirmed",
         transfer_seconds=0.5,
@@ -84,7 +85,7 @@ def test_metrics_are_the_sum_of_the_records():
         'dpd_router_requests_total{code="200",path="/v1/completions"} 1.0',
         'dpd_router_requests_total{code="404",path="other"} 1.0',
         'dpd_router_decisions_total{path="disaggregated",reason="threshold"} 1.0',
-        'dpd_router_ttft_seconds_bucket{le="5.0",path="disaggregated"} 1.0',
+        'dpd_router_ttft_seconds_bucket{le="5.0",path="disaggregated",streamed="true"} 1.0',
         "dpd_router_prefill_seconds_sum 2.0",
         "dpd_router_transfer_seconds_sum 0.5",
         'dpd_router_transfers_total{outcome="confirmed"} 1.0',

@@ -17,10 +17,12 @@ from support.paths import ROOT
 GENERATED = [
     "charts/dpd-operator/crds/inferenceendpointconfigs.yaml",
     "charts/dpd/files/ledger.json",
+    "charts/dpd/files/monitoring.json",
     "charts/dpd/files/present.json",
     "charts/dpd/values.schema.json",
     "docs/contract.md",
     "docs/reference/endpoint.md",
+    "docs/reference/metrics.md",
     "docs/reference/values.md",
     "renderer/src/dpd/contract.schema.json",
     "renderer/src/dpd/ledger.json",
@@ -28,8 +30,10 @@ GENERATED = [
 # What shows neither types nor defaults.
 WITHOUT_TYPES = {
     "charts/dpd/files/ledger.json",
+    "charts/dpd/files/monitoring.json",
     "charts/dpd/files/present.json",
     "docs/contract.md",
+    "docs/reference/metrics.md",
     "docs/reference/values.md",
     "renderer/src/dpd/ledger.json",
 }

@@ -37,7 +37,7 @@
   resources: [scaledobjects, triggerauthentications]
   verbs: *all
 - apiGroups: [monitoring.coreos.com]
-  resources: [podmonitors]
+  resources: [podmonitors, prometheusrules]
   verbs: *all
 # Why a pod is not ready.
 - apiGroups: [""]

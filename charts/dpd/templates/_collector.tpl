@@ -50,6 +50,7 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
   "pod_name" "${env:POD_NAME}"
   "node_name" "${env:NODE_NAME}"
   "metric_source" "router" -}}
+{{- range $name, $value := .Values.monitoring.labels }}{{ if $value }}{{ $_ := set $labels $name $value }}{{ end }}{{ end -}}
 {{- $jobs := list (dict "job_name" "router" "static_configs" (list (dict "targets" (list "127.0.0.1:9090") "labels" $labels))) -}}
 {{ include "dpd.collector.config.base" (dict "root" . "jobs" $jobs "otlp" true) }}
 {{- end }}

@@ -15,6 +15,7 @@
   "model_version" (.root.Values.modelVersion | default "")
   "instance_type" (.root.Values.instanceType | default "")
   "dpd_role" (ternary "" .facts.role (eq .facts.role "worker")) -}}
+{{- range $name, $value := .root.Values.monitoring.labels }}{{ if $value }}{{ $_ := set $labels $name $value }}{{ end }}{{ end -}}
 {{ toYaml $labels }}
 {{- end }}
 

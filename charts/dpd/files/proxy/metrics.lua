@@ -5,6 +5,7 @@ local store = ngx.shared.dpd_metrics
 local BUCKETS = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 120000, 300000, 600000 }
 local LABELS = {
   "resource_name", "resource_type", "namespace", "model_name", "model_version", "instance_type", "dpd_role",
+  "cluster_id", "cluster_name", "model_container_type", "task_type",
 }
 
 local labels = ""

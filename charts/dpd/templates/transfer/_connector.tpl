@@ -72,7 +72,8 @@ connector: nixl
 {{- $bytes := include "dpd.autoscaling.buffer" . -}}
 {{- if .Values.transfer.pagesPerDecoder -}}
   {{- $_ := set $section "pagesPerDecoder" (int .Values.transfer.pagesPerDecoder) -}}
-{{- else if $bytes -}}
+{{- end -}}
+{{- if $bytes -}}
   {{- $_ := set $section "bufferBytes" (int64 $bytes) -}}
 {{- end -}}
 {{ toYaml $section }}

@@ -75,7 +75,7 @@ class Delivery(Generic[C]):
         def first(status: int) -> None:
             """Note the first byte; with a good status the pages are read."""
             nonlocal read
-            trace.add(Step.FIRST_BYTE)
+            trace.add(Step.FIRST_BYTE, streamed=status == OK and request.body.get("stream") is True)
             slot.free()
             if status == OK:
                 read = True

@@ -42,6 +42,11 @@ class Buffers:
         self.pages = self.size // page_bytes
         return True
 
+    @property
+    def page_bytes(self) -> int | None:
+        """Return what a page weighs on a rank, None while that is unknown."""
+        return self.size // self.pages if self.size and self.pages else None
+
     def share(self, lost: int = 0) -> int | None:
         """Return the pages of one buffer that are this router's, `lost` ones apart; None while unknown or unlimited."""
         return None if self.pages is None else max(0, self.pages - lost) // (self.routers + self.surge)

@@ -12,6 +12,7 @@ from dpd_router.stages.observe import Record
 from dpd_router.types import Reason, Route
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_ANSWERED = ["path", "streamed"]
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
 
@@ -54,15 +55,24 @@ class Metrics:
             "dpd_router_transfers", "Transfers, by whether the prefiller's notice came.", ["outcome"], registry=registry
         )
         self._bytes = Counter("dpd_router_bytes", "Bytes of bodies.", ["direction"], registry=registry)
-        self._ttft = _histogram("ttft", "From the request to the first byte of its answer.", registry, ["path"])
+        self._ttft = _histogram("ttft", "From the request to the first byte of its answer.", registry, _ANSWERED)
         self._duration = _histogram("request", "From the request to the end of its answer.", registry, ["path"])
         self._prefill = _histogram("prefill", "The prefill leg.", registry)
         self._transfer = _histogram("transfer", "From the prefiller's reply to its notice.", registry)
         self.in_flight = Gauge("dpd_router_requests_in_flight", "Requests being served.", registry=registry)
         registry.register(_PoolGauges(pool, background))
         registry.register(PageGauges(pool))
-        for route, reason in ((Route.DISAGGREGATED, Reason.THRESHOLD), (Route.DIRECT, Reason.SHORT)):
+        self._begin()
+
+    def _begin(self) -> None:
+        """Show from the start what may be counted: a rate does not see a series' first value."""
+        for reason in Reason:
+            route = Route.DISAGGREGATED if reason is Reason.THRESHOLD else Route.DIRECT
             self._decisions.labels(route.value, reason.value)
+        for route in (Route.DISAGGREGATED, Route.DIRECT):
+            self._duration.labels(route.value)
+            for streamed in ("true", "false"):
+                self._ttft.labels(route.value, streamed)
 
     def count(self, path: str, status: int) -> None:
         """Count a request that is no generation."""
@@ -81,7 +91,7 @@ class Metrics:
         self._bytes.labels("out").inc(record.bytes_out)
         self._duration.labels(record.route.value).observe(record.duration)
         if record.ttft is not None:
-            self._ttft.labels(record.route.value).observe(record.ttft)
+            self._ttft.labels(record.route.value, str(record.streamed).lower()).observe(record.ttft)
         if record.prefill is not None:
             self._prefill.observe(record.prefill)
         if record.transfer is not None and record.transfer_seconds is not None:

@@ -26,12 +26,15 @@ class PageGauges(Collector):
             name: GaugeMetricFamily(f"dpd_router_pages_{name}", text, labels=["role", "worker"])
             for name, text in _FAMILIES.items()
         }
+        weight = GaugeMetricFamily("dpd_router_page_bytes", "Bytes of a page on one rank; absent while unknown.")
+        if self._pool.buffers.page_bytes is not None:
+            weight.add_metric([], self._pool.buffers.page_bytes)
         for worker in self._pool.shown():
             if worker.address.role is Role.DECODE:
                 for name, value in _figures(worker).items():
                     if value is not None:
                         families[name].add_metric([worker.address.role.value, worker.name], value)
-        return list(families.values())
+        return [*families.values(), weight]
 
 
 def _figures(worker: Worker) -> dict[str, int | None]:

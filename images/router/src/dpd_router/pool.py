@@ -40,7 +40,7 @@ class Pool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nonce = nonce
-        self._buffers = buffers or Buffers()
+        self.buffers = buffers or Buffers()
         self._ejection = ejection or Ejection()
         self._clock = clock
         self._turn = 0
@@ -68,7 +68,7 @@ class Pool:
             self._workers.pop(address).up = False
         fresh = sorted(addresses - self._workers.keys(), key=lambda each: (each.host, each.port))
         for address in fresh:
-            ledger, drift = Ledger(self._buffers), Drift(self._buffers.window)
+            ledger, drift = Ledger(self.buffers), Drift(self.buffers.window)
             self._workers[address] = Worker(address, generation=next(self._generations), ledger=ledger, drift=drift)
         for address in addresses:
             self._workers[address].resting = address in resting

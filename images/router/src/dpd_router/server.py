@@ -34,6 +34,7 @@ from dpd_router.pool import Pool
 from dpd_router.sagemaker.api import Runtime
 from dpd_router.stages.observe import Record
 from dpd_router.tidy import Tidy
+from dpd_router.tls import Expiry
 from dpd_router.usage import Usage
 from dpd_router.vitals import Vitals
 from dpd_router.wire.connections import Connections
@@ -145,6 +146,7 @@ def assemble(config: Config, log: Log) -> Router:
     discovery = discovery_of(config.lookup, config.targets, pool, log.info)
     metrics.registry.register(chosen.gauges)
     metrics.registry.register(Vitals(pool, discovery, fallbacks, asyncio.get_running_loop().time))
+    metrics.registry.register(Expiry(lambda: entrance.certificates.ends if entrance.certificates else None))
     access = AccessLog(log, config.surface.logs.sample)
     parts = _Parts(config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access)
     retry_after = config.policy.retry_after

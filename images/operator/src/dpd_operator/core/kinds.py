@@ -63,6 +63,7 @@ DRAWN = (
     Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", is_everywhere=False),
     Kind("keda.sh", "v1alpha1", "triggerauthentications", "TriggerAuthentication", is_everywhere=False),
     Kind("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor", is_everywhere=False),
+    Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule", is_everywhere=False),
 )
 _BY_NAME = {(each.api_version, each.kind): each for each in DRAWN}
 

@@ -10,6 +10,8 @@ from dpd_router.types import End, Event, Reason, Route, Step
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What one request adds to the metrics and to the access log. Times in seconds; None for what did not happen.
 
+    `streamed`: the first byte came with the first token; of a whole answer it comes with the last one.
+
     `caller` is the name of its API key, `code` that of the error the router answered with; both may be empty.
     """
 
@@ -26,6 +28,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     decoder: str = ""
     duration: float = 0.0
     ttft: float | None = None
+    streamed: bool = False
     prefill: float | None = None
     transfer: str | None = None
     transfer_seconds: float | None = None
@@ -64,6 +67,7 @@ def observe(events: list[Event]) -> Record:
         end=ended.detail["end"],
         duration=ended.at - begun.at,
         ttft=_between(begun, first.get(Step.FIRST_BYTE)),
+        streamed=Step.FIRST_BYTE in first and first[Step.FIRST_BYTE].detail.get("streamed", False),
         prefill=_between(last.get(Step.PREFILL_SENT), last.get(Step.PREFILL_ENDED)),
         transfer=None if shift is None else _CONFIRMED[shift.detail["confirmed"]],
         transfer_seconds=_between(last.get(Step.PREFILL_ENDED), shift),

@@ -5,9 +5,14 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from dpd_router.tls.expiry import not_after
+
 
 class Certificates:
-    """A certificate chain and its key, both in PEM. `context` is None until there was a pair that fits."""
+    """A certificate chain and its key, both in PEM. `context` is None until there was a pair that fits.
+
+    `ends` is when the certificate in use does, as a Unix time; None without one.
+    """
 
     def __init__(self, certificate: Path, key: Path, tell: Callable[[str], None], warn: Callable[[str], None]) -> None:
         self._files = (certificate, key)
@@ -16,6 +21,7 @@ class Certificates:
         self._seen = b""
         self._trouble = ""
         self.context: ssl.SSLContext | None = None
+        self.ends: float | None = None
 
     def reload(self) -> None:
         """Take the pair that is there now; one that cannot be used leaves the last one in use, and is told once.
@@ -36,7 +42,15 @@ class Certificates:
             self._complain(f"{error.filename}: {error.strerror}; mount the Secret there")
         else:
             self.context, self._seen, self._trouble = context, seen, ""
+            self.ends = self._end()
             self._tell(f"TLS: certificate {self._files[0]} is in use")
+
+    def _end(self) -> float | None:
+        try:
+            return not_after(self._files[0].read_text(errors="replace"))
+        except (OSError, ValueError) as error:
+            self._warn(f"TLS: {self._files[0]}: when it ends is not known, and no alert can warn of it: {error}")
+            return None
 
     def _complain(self, text: str) -> None:
         if text != self._trouble:
