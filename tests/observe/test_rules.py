@@ -52,7 +52,9 @@ def test_the_eight_metrics_of_the_page_are_recorded_with_either_connector() -> N
 
 def test_what_moves_the_cache_decides_what_is_measured() -> None:
     def measured(*flags: str) -> str:
-        return next(each["expr"] for each in rules(PAGE, *flags) if each.get("record") == "dpd:kv_transfer_seconds")
+        return str(
+            next(each["expr"] for each in rules(PAGE, *flags) if each.get("record") == "dpd:kv_transfer_seconds")
+        )
 
     assert "lmcache:store_put_time" in measured()
     assert "vllm:nixl_xfer_time" in measured(*NIXL)
