@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/cluster
 
-.PHONY: help demo render test conformance soak coverage e2e-engines test-quick lint format generate verify goldens lock tools kubernetes images package clean
+.PHONY: help demo render test conformance soak coverage e2e-engines test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,11 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(wildcard */pyproject.toml
 
 kubernetes: .cache/cluster/.built ## Build the pinned Kubernetes and fetch the platform's CRDs, for the tests
 
+.cache/collector/.built: $(wildcard tools/collector/*.go) tools/collector/go.mod tools/collector/go.sum tools/collector/provision.py
+	@$(PYTHON) tools/collector/provision.py
+
+collector: .cache/collector/.built ## Build an OpenTelemetry collector of the chart's pinned modules, for the tests
+
 tools: $(VENV)/.installed .cache/bin/.all ## Build the pinned helm, ct, helm-unittest and kubeconform, and the virtual environment
 
 demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) on this machine: router and simulated engines
@@ -40,7 +45,7 @@ demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) 
 render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 	@$(BIN)/dpd render "$(IEC)" -o "$(OUT)"
 
-test: tools kubernetes lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
+test: tools kubernetes collector lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
 	@$(BIN)/pytest -n 2 --dist loadscope $(addprefix --ignore ,$(APART))
 
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
