@@ -81,8 +81,8 @@ class Delivery(Generic[C]):
                 read = True
                 handoff.free()
 
+        call = decode(trace.onward(request), handoff.params)
         trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
-        call = decode(request, handoff.params)
         try:
             outcome = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
         except LegDiedError as error:

@@ -94,7 +94,8 @@ class Handover:
                 room = decoder.ledger.room(decision.pages)
             tag = self.pool.tag(prefiller)
             share = decoder.ledger.tags.enter(tag) if decoder is not None else None
-            attempt = _Attempt(request, prefiller, decoder, self.new_id(), tag, room, prompt.tokens, share)
+            asked = trace.onward(request)
+            attempt = _Attempt(asked, prefiller, decoder, self.new_id(), tag, room, prompt.tokens, share)
             if client.gone:
                 attempt.free()
                 return Handoff()

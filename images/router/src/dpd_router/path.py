@@ -1,7 +1,7 @@
 """The path of a request: the stages, one after the other, and what they act on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from dpd_router.stages.observe import Record, observe, verdict
 from dpd_router.stages.route import route
 from dpd_router.stages.session import session
 from dpd_router.trace import Trace
+from dpd_router.tracing.tracer import Off, Tracer
 from dpd_router.types import Ask, Decision, End, Policy, Prompt, Reason, Request, Step
 
 C = TypeVar("C", bound=Client)
@@ -38,10 +39,14 @@ class Path(Generic[C]):
     clock: Callable[[], float]
     tell: Callable[[str, str], None]
     report: Callable[[Record], None]
+    tracer: Tracer = field(default_factory=Off)
 
     async def serve(self, ask: Ask, client: C) -> Trace:
         """Answer one request, whatever happens; it ends with one ENDED event, which is returned in the trace."""
-        trace = Trace(ask.request_id, self.clock, self.tell)
+        place = self.tracer.begin(ask.headers)
+        if place is not None:
+            ask = msgspec.structs.replace(ask, headers=place.arrived())
+        trace = Trace(ask.request_id, self.clock, self.tell, place)
         trace.add(Step.ACCEPTED, path=ask.path, method=ask.method, bytes=len(ask.body), caller=ask.caller)
         client.explain(lambda: verdict(trace.events, debug=self.policy.explain))
         code = ""
@@ -53,6 +58,8 @@ class Path(Generic[C]):
             end = End.UNAVAILABLE if error.status >= 500 else End.REFUSED
         trace.add(Step.ENDED, status=client.status, end=end, bytes=client.bytes_out, code=code)
         self.report(observe(trace.events))
+        if place is not None:
+            self.tracer.end(place, trace.events)
         return trace
 
     async def _run(self, ask: Ask, client: C, trace: Trace) -> End:

@@ -35,6 +35,7 @@ from dpd_router.sagemaker.api import Runtime
 from dpd_router.stages.observe import Record
 from dpd_router.tidy import Tidy
 from dpd_router.tls import Expiry
+from dpd_router.tracing.assembly import Tracing, tracing_of
 from dpd_router.usage import Usage
 from dpd_router.vitals import Vitals
 from dpd_router.wire.connections import Connections
@@ -68,6 +69,7 @@ class Router:
     app: App
     front: Front
     leaving: Leaving
+    tracing: Tracing
     log: Log
 
     async def run(self, stop: asyncio.Event, started: Callable[[int], None] = lambda _: None) -> None:
@@ -94,10 +96,12 @@ class Router:
             self.connections.close()
             await self.notices.close()
             await self.choosing.close()
+            await self.tracing.close()
             self.log.flush()
 
     def _chores(self) -> "list[Coroutine[Any, Any, None]]":
-        return [self.discovery.run(), self.health.run(), self.usage.run(), self._sweep(), self.front.run()]
+        own = [self.discovery.run(), self.health.run(), self.usage.run(), self._sweep(), self.front.run()]
+        return [*own, *self.tracing.chores()]
 
     async def _sweep(self) -> None:
         loop, tidy = asyncio.get_running_loop(), Tidy()
@@ -122,6 +126,7 @@ class _Parts:
     chosen: Choosing
     metrics: Metrics
     access: AccessLog
+    tracing: Tracing
 
     def report(self, record: Record) -> None:
         """Count and log a request that has ended."""
@@ -147,8 +152,10 @@ def assemble(config: Config, log: Log) -> Router:
     metrics.registry.register(chosen.gauges)
     metrics.registry.register(Vitals(pool, discovery, fallbacks, asyncio.get_running_loop().time))
     metrics.registry.register(Expiry(lambda: entrance.certificates.ends if entrance.certificates else None))
+    tracing = tracing_of(config.surface.tracing, config.endpoint, config.namespace, time.monotonic, log.warning)
+    metrics.registry.register(tracing)
     access = AccessLog(log, config.surface.logs.sample)
-    parts = _Parts(config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access)
+    parts = _Parts(config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access, tracing)
     retry_after = config.policy.retry_after
     return Router(
         config=config,
@@ -164,6 +171,7 @@ def assemble(config: Config, log: Log) -> Router:
         health=Health(pool, legs, standing.checks, log.info),
         usage=_usage(parts),
         app=_app(parts, routes, entrance),
+        tracing=tracing,
         log=log,
     )
 
@@ -214,9 +222,9 @@ def _path(parts: _Parts) -> Path[Answering]:
         new_id=new_id,
     )
     delivery: Delivery[Answering] = Delivery(config.policy, pool, legs, drains, parts.fallbacks)
-    tell, clock = parts.log.of, time.monotonic
+    tell, clock, tracer = parts.log.of, time.monotonic, parts.tracing.tracer
     counts, doubts, chooser = chosen.counts, chosen.doubts, chosen.chooser
-    return Path(config.policy, pool, counts, doubts, chooser, handover, delivery, clock, tell, parts.report)
+    return Path(config.policy, pool, counts, doubts, chooser, handover, delivery, clock, tell, parts.report, tracer)
 
 
 async def serve(config: Config, log: Log) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from dpd_router.stages.observe import narrate
-from dpd_router.tracing.tracer import Place
+from dpd_router.tracing.context import Place
 from dpd_router.types import Event, Request, Step
 
 
@@ -43,7 +43,7 @@ class Trace:
         """
         if self.place is None:
             return request
-        self._span, headers = self.place.leg(request.headers)
+        self._span, headers = self.place.leg()
         return msgspec.structs.replace(request, headers=headers)
 
     def add(self, step: Step, **detail: Any) -> float:

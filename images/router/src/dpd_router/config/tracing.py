@@ -29,11 +29,10 @@ def _url(section: Section) -> str:
     url = section.text("endpoint")
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return url if parts.path not in ("", "/") else parts._replace(path=_PATH).geturl()
     except ValueError:
-        whole = False
-    if not whole:
-        if url:
-            section.problem("endpoint", f"{url!r} is no http(s) URL", "write such as http://127.0.0.1:4318")
-        return url
-    return url if parts.path not in ("", "/") else parts._replace(path=_PATH).geturl()
+        pass
+    if url:
+        section.problem("endpoint", f"{url!r} is no http or https URL", "write one such as http://127.0.0.1:4318")
+    return url

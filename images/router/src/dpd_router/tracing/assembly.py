@@ -63,13 +63,12 @@ def tracing_of(
     # Here, because no other router shall load what these need.
     from dpd_router.tracing.exporter import Clocks, Exporter
 
-    released = version("dpd-router")
     resource = {
         "service.name": "dpd-router",
-        "service.version": released,
+        "service.version": version("dpd-router"),
         "service.instance.id": socket.gethostname(),
         "dpd.endpoint": endpoint,
         "dpd.namespace": namespace,
     }
-    exporter = Exporter(settings.url, settings.room, resource, released, Clocks(clock, time.time), tell)
+    exporter = Exporter(settings.url, settings.room, resource, Clocks(clock, time.time), tell)
     return Tracing(Traces(settings.ratio, exporter.keep), exporter)

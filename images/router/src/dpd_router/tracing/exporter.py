@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,13 +40,12 @@ class Exporter:
     """
 
     def __init__(
-        self, url: str, room: int, resource: Mapping[str, str], version: str, clocks: Clocks, tell: Callable[[str], None]
+        self, url: str, room: int, resource: Mapping[str, str], clocks: Clocks, tell: Callable[[str], None]
     ) -> None:
-        self.outcomes: Counter[str] = Counter(sent=0, dropped=0, failed=0)
+        self.outcomes = {"sent": 0, "dropped": 0, "failed": 0}
         self._url = url
         self._room = room
         self._resource = resource
-        self._version = version
         self._clocks = clocks
         self._tell = tell
         self._waiting: deque[tuple[Context, list[Event]]] = deque()
@@ -99,11 +98,14 @@ class Exporter:
         self.outcomes["sent" if sent else "failed"] += count
 
     async def _message(self, count: int) -> bytes:
-        message = Message(self._resource, self._version)
+        message = Message(self._resource)
         epoch = self._clocks.wall() - self._clocks.monotonic()
         for index in range(count):
             place, events = self._waiting[index]
-            message.add(place, spans(place, events, self._new_id), epoch)
+            try:
+                message.add(place, spans(place, events, self._new_id), epoch)
+            except Exception as error:  # noqa: BLE001 - one request that cannot be told, not all after it
+                self._tell(f"traces: request {events[0].detail['request_id']} cannot be told: {error!r}")
             await asyncio.sleep(0)  # requests first: this takes no longer a turn than one of them
         return message.encoded()
 

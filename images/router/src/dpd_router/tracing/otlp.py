@@ -17,12 +17,12 @@ _NANO = 1_000_000_000
 class Message:
     """One message of the protocol, as it grows. `resource` says who tells."""
 
-    def __init__(self, resource: Mapping[str, str], version: str) -> None:
+    def __init__(self, resource: Mapping[str, str]) -> None:
         self._request = ExportTraceServiceRequest()
         whole = self._request.resource_spans.add()
         whole.resource.attributes.extend(_pairs(dict(resource)))
         self._scope: ScopeSpans = whole.scope_spans.add()
-        self._scope.scope.name, self._scope.scope.version = "dpd_router", version
+        self._scope.scope.name = "dpd_router"
 
     def add(self, place: Context, spans: list[Span], epoch: float) -> None:
         """Add the spans of one request; `epoch` is the clock of 1970 when theirs is 0, in seconds."""
@@ -31,7 +31,8 @@ class Message:
 
     def encoded(self) -> bytes:
         """Return the message as bytes."""
-        return self._request.SerializeToString()
+        message: bytes = self._request.SerializeToString()
+        return message
 
     def _tell(self, told: Told, place: Context, span: Span, epoch: float) -> None:
         told.trace_id, told.span_id = bytes.fromhex(place.trace_id), bytes.fromhex(span.span_id)

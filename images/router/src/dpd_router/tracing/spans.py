@@ -42,7 +42,7 @@ def spans(place: Context, events: list[Event], new_id: NewId) -> list[Span]:
 
 
 class _Telling:
-    """Spans as they come: one is open at a time, and `failed` is the prefill that ended last and may yet have failed."""
+    """Spans as they come. One is open at a time; what a prefill was worth may show only after it."""
 
     def __init__(self, place: Context, events: list[Event], new_id: NewId) -> None:
         record, last = observe(events), events[-1]
@@ -148,7 +148,7 @@ class _Telling:
     def first_byte(self, event: Event) -> None:
         """Begin the stream."""
         span = self.close(event.at)
-        self.open("stream", event.at, **({"worker": str(span.attributes["dpd.worker"])} if span else {}))
+        self.open("stream", event.at, worker=str(span.attributes["dpd.worker"]) if span else "")
 
     def drained(self, event: Event) -> None:
         """Tell of a transfer that was read for nobody."""

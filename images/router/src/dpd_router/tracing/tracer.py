@@ -4,28 +4,28 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
-from dpd_router.tracing.context import Context, NewId, context
+from dpd_router.tracing.context import Context, NewId, Place, place
 from dpd_router.types import Event, Headers
 
 
 class Tracer(Protocol):
     """The path's side of tracing."""
 
-    def begin(self, headers: Headers) -> Context | None:
+    def begin(self, headers: Headers) -> Place | None:
         """Return a new request's place in its trace, None when there are no traces."""
 
-    def end(self, place: Context, events: list[Event]) -> None:
+    def end(self, place: Place, events: list[Event]) -> None:
         """Take a request that has ended; returns at once."""
 
 
 class Off:
     """No traces: what clients say of theirs passes as it is."""
 
-    def begin(self, headers: Headers) -> Context | None:
+    def begin(self, headers: Headers) -> Place | None:  # noqa: ARG002 - the protocol's
         """Return None."""
         return None
 
-    def end(self, place: Context, events: list[Event]) -> None:
+    def end(self, place: Place, events: list[Event]) -> None:
         """Do nothing."""
 
 
@@ -39,11 +39,11 @@ class Traces:
         self._keep = keep
         self._new_id = new_id
 
-    def begin(self, headers: Headers) -> Context | None:
+    def begin(self, headers: Headers) -> Place:
         """Return a new request's place in its trace."""
-        return context(headers, self._ratio, self._new_id)
+        return place(headers, self._ratio, self._new_id)
 
-    def end(self, place: Context, events: list[Event]) -> None:
+    def end(self, place: Place, events: list[Event]) -> None:
         """Keep what is recorded for the exporter."""
-        if place.sampled:
-            self._keep(place, events)
+        if place.context.sampled:
+            self._keep(place.context, events)
