@@ -164,6 +164,7 @@ def world(
     doubts=None,
     strategy="roundrobin",
     fallbacks=16,
+    queue=0,
     **policy,
 ) -> World:
     pool = Pool("nonce", Buffers(capacity))
@@ -198,7 +199,7 @@ def world(
         doubts or Estimates(),
         robin,
         handover,
-        Delivery(settings, pool, legs, drains, Fallbacks(fallbacks)),
+        Delivery(settings, pool, legs, drains, Fallbacks(fallbacks, queue=queue)),
         lambda: float(next(ticks)),
         lambda line, _: lines.append(line),
         records.append,

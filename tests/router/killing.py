@@ -1,8 +1,9 @@
 """Two prefillers and two decoders under load, and each of them killed in turn; what runs otherwise is kept running."""
 
 import asyncio
-import contextlib
 from pathlib import Path
+
+import httpx
 
 from router.fleet import RouterProcess, Tally, asked, load
 from router.simulated import Ports, Sim, make
@@ -60,7 +61,7 @@ async def kill_each(folder: Path, *, rounds: int, clients: int, away: float, tok
                 await asyncio.to_thread(each.kill)
                 await asyncio.sleep(away)
                 killed.discard(number)  # whoever keeps them starts it again
-                await _well(each)
+                await _well(front)
         stop.set()
         await task
         keeper.cancel()
@@ -73,18 +74,33 @@ async def kill_each(folder: Path, *, rounds: int, clients: int, away: float, tok
 
 
 async def _keep(sims: list[Sim], killed: set[int]) -> None:
-    """Start engines again that have ended: a decoder takes prefillers along that were writing to it."""
-    while True:
-        for number, each in enumerate(sims):
-            if number not in killed and each.process is not None and each.process.poll() is not None:
-                each.start()
-        await asyncio.sleep(0.1)
+    """Start engines again that ended or say they are dead: a decoder takes prefillers along that write to it.
 
-
-async def _well(sim: Sim) -> None:
-    async with asyncio.timeout(60):
+    What Kubernetes would do; without it the router is left with fewer engines after every round.
+    """
+    async with httpx.AsyncClient(trust_env=False) as client:
         while True:
-            await asyncio.sleep(0.2)
-            with contextlib.suppress(AssertionError):
-                await asyncio.to_thread(sim.wait, 5)
+            for number, each in enumerate(sims):
+                if number not in killed and await _dead(each, client) and number not in killed:
+                    await asyncio.to_thread(each.kill)
+                    each.start()
+            await asyncio.sleep(0.1)
+
+
+async def _dead(sim: Sim, client: httpx.AsyncClient) -> bool:
+    if sim.process is None or sim.process.poll() is not None:
+        return True
+    try:
+        return (await client.get(f"{sim.url}/health")).status_code == 503
+    except httpx.TransportError:
+        return False  # it starts, or is busy
+
+
+async def _well(front: RouterProcess) -> None:
+    """Wait until the router knows all engines to be well again: one is lost at a time."""
+    async with asyncio.timeout(120), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            healthy = (await client.get(f"http://127.0.0.1:{front.port}/health")).json()["healthy"]
+            if (healthy["prefill"], healthy["decode"]) == (2, 2):
                 return
+            await asyncio.sleep(0.1)

@@ -178,3 +178,33 @@ async def test_the_least_busy_decoder_answers():
     with w.pool.flight(w.worker("d1:8081")), w.pool.flight(w.worker("d0:8081")), w.pool.flight(w.worker("d0:8081")):
         await w.ask(SHORT_ASK)
     assert w.legs.log[0][1] == "d1:8081"
+
+
+async def test_a_decoder_that_dies_is_stood_in_for_by_one_that_is_left_alone_for_failing():
+    w = world(decoders=2, plan={"d0:8081": [LegDiedError("cut")]})
+    suspect = w.worker("d1:8081")
+    for _ in range(5):
+        w.pool.failed(suspect)
+    assert not w.pool.is_ready(suspect)
+    client = await w.ask(SHORT_ASK)
+    assert [entry[2] for entry in w.legs.sent_to("d1:8081")] == [SHORT_ASK]
+    assert client.status == 200
+
+
+async def test_a_prompt_waits_until_decoders_may_compute_it():
+    w = world(prefillers=0, fallbacks=1, queue=1)
+    go_on = asyncio.Event()
+
+    async def slow(client, first):
+        await go_on.wait()
+        first(200)
+        client.status = 200
+        return Outcome(End.COMPLETE, 200)
+
+    w.legs.plan["d0:8081"] = [slow]
+    one, other = asyncio.create_task(w.ask(LONG_ASK)), asyncio.create_task(w.ask(LONG_ASK))
+    while not w.legs.log:  # noqa: ASYNC110 - the fake has no event for it
+        await asyncio.sleep(0)
+    go_on.set()
+    assert [each.status for each in await asyncio.gather(one, other)] == [200, 200]
+    assert w.quiet()

@@ -52,7 +52,7 @@ class Delivery(Generic[C]):
         """
         if client.gone:
             return await self._abandon(request, handoff, worker, trace)
-        slot = self._slot(worker, needed=fallback)
+        slot = await self._slot(worker, needed=fallback)
         try:
             return await self._relay(request, handoff, worker, client, trace, slot)
         except ConnectFailedError:
@@ -117,10 +117,9 @@ class Delivery(Generic[C]):
         Where the first may have received the leg, its KV is not asked for twice, and one more worker is asked at most.
         """
         trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE if unreached else Reason.DECODER_DIED)
-        others = [each for each in leastload(self.pool.ready(lost.address.role)) if each is not lost]
-        for other in others:
+        for other in leastload(self.pool.besides(lost)):
             given = handoff.for_another(other.address) if unreached else Handoff()
-            slot = self._slot(other, needed=handoff.params is not None and given.params is None)
+            slot = await self._slot(other, needed=handoff.params is not None and given.params is None)
             try:
                 with self.pool.flight(other):
                     return await self._relay(request, given, other, client, trace, slot)
@@ -136,8 +135,8 @@ class Delivery(Generic[C]):
         after = self.policy.retry_after
         raise UnavailableError("No worker could be reached; try again later.", code="no_worker", retry_after=after)
 
-    def _slot(self, worker: Worker, *, needed: bool) -> Slot:
-        return self.fallbacks.take(len(self.pool.ready(worker.address.role))) if needed else Slot(None)
+    async def _slot(self, worker: Worker, *, needed: bool) -> Slot:
+        return await self.fallbacks.take(len(self.pool.ready(worker.address.role))) if needed else Slot(None)
 
     async def _abandon(self, request: Request, handoff: Handoff, worker: Worker, trace: Trace) -> End:
         """Have the decoder read a transfer whose client has left; without one there is nothing to do."""

@@ -94,6 +94,12 @@ class Pool:
         """Return the workers of a role that take requests."""
         return list(self._ready[role].values())
 
+    def besides(self, worker: Worker) -> list[Worker]:
+        """Return who may stand in for a worker: those that take requests, and where there are none, suspects."""
+        role = worker.address.role
+        others = [each for each in self.ready(role) if each is not worker]
+        return others or [each for each in self._there(role) if each is not worker]
+
     def readers(self, prefiller: Address) -> list[Worker]:
         """Return the decoders that take requests and can read the prefiller's KV, the least busy first."""
         able = [each for each in self.ready(Role.DECODE) if each.address.pairs_with(prefiller)]

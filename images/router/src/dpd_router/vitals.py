@@ -49,4 +49,6 @@ class Vitals(Collector):
         active.add_metric([], self._fallbacks.active)
         refused = CounterMetricFamily("dpd_router_fallbacks_refused", "Prompts refused because there were too many.")
         refused.add_metric([], self._fallbacks.refused)
-        return [active, refused]
+        waiting = GaugeMetricFamily("dpd_router_fallbacks_waiting", "Prompts that wait for a decoder to compute them.")
+        waiting.add_metric([], self._fallbacks.waiting)
+        return [active, waiting, refused]

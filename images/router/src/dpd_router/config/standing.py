@@ -21,11 +21,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How workers are judged, and how many prompts at a time a decoder computes because no prefiller would."""
+    """How workers are judged; how many prompts decoders compute because no prefiller would, and who waits."""
 
     checks: Checks
     ejection: Ejection
     fallbacks: int
+    fallback_queue: int
+    fallback_seconds: float
 
 
 def read_standing(root: Section) -> Standing:
@@ -45,7 +47,9 @@ def read_standing(root: Section) -> Standing:
             share=section.integer("sharePercent", 50, 0, 100) / 100,
         )
     with root.section("fallback") as fallback:
-        return Standing(checks, ejection, fallback.integer("perDecoder", 16, 0, 100_000))
+        each = fallback.integer("perDecoder", 16, 0, 100_000)
+        queue = fallback.integer("queue", 64, 0, 100_000)
+        return Standing(checks, ejection, each, queue, fallback.seconds("waitSeconds", 10, 0, 3600))
 
 
 def read_timing(timeouts: Section) -> Timing:
