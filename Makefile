@@ -39,8 +39,8 @@ collector: .cache/collector/.built ## Build an OpenTelemetry collector of the ch
 
 tools: $(VENV)/.installed .cache/bin/.all ## Build the pinned helm, ct, helm-unittest and kubeconform, and the virtual environment
 
-demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) on this machine: router and simulated engines
-	@$(BIN)/dpd-demo "$(IEC)" $(if $(KEEP),--keep)
+demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) on this machine: router and simulated engines; OBSERVE=1: and Prometheus
+	@$(BIN)/dpd-demo "$(IEC)" $(if $(KEEP)$(OBSERVE),--keep) $(if $(OBSERVE),--observe "$$($(PYTHON) tools/prometheus.py)")
 
 render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 	@$(BIN)/dpd render "$(IEC)" -o "$(OUT)"

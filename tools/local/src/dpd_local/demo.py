@@ -5,6 +5,7 @@ should be, 1 when one is not or the manifest is refused, 2 for bad usage.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -14,13 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from dpd_local import plan, podspec, prompts, verdict
+from dpd_local import observing, plan, podspec, prompts, table, verdict
 from dpd_local.manifests import Manifests, worker_container
+from dpd_local.observing import BlindError, Observed, watching
 from dpd_local.ports import free_ports
 from dpd_local.processes import Running, StartError, running
 from dpd_local.prompts import Question
@@ -30,14 +33,18 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[4]
 CHART = ROOT / "charts" / "dpd"
+ROUTED = "dpd:routed_requests"
 
 
 class RenderError(Exception):
     """A command that renders refused its input; it has said why on standard error."""
 
 
-def render(manifest: str, folder: Path) -> Manifests:
-    """Write values.yaml and manifests.yaml into `folder` with `dpd render` and `helm template`. Raises RenderError."""
+def render(manifest: str, folder: Path, flags: tuple[str, ...] = ()) -> Manifests:
+    """Write values.yaml and manifests.yaml into `folder` with `dpd render` and `helm template`, `flags` being helm's.
+
+    Raises RenderError.
+    """
     values, rendered = folder / "values.yaml", folder / "manifests.yaml"
     text = _run([sys.executable, "-m", "dpd", "render", manifest])
     if len(list(yaml.safe_load_all(text))) != 1:
@@ -46,7 +53,7 @@ def render(manifest: str, folder: Path) -> Manifests:
     helm = shutil.which("helm")
     if helm is None:
         raise RenderError("helm: not on PATH; run `make demo`, which builds it")
-    rendered.write_text(_run([helm, "template", "demo", str(CHART), "--values", str(values)]))
+    rendered.write_text(_run([helm, "template", "demo", str(CHART), "--values", str(values), *flags]))
     return Manifests(rendered.read_text())
 
 
@@ -157,20 +164,46 @@ def farewell(front: str, model: str, keep: bool) -> None:
     signal.pause()
 
 
-def demonstrate(manifest: str, folder: Path, keep: bool) -> int:
-    """The whole demo in a folder; returns the exit status. Raises StartError, RenderError."""
+def tabulate(client: "openai.OpenAI", model: str, observed: Observed, both: tuple[Question, Question]) -> None:
+    """Ask on until Prometheus knows every metric of the page, and print them."""
+    wanted = [each for each in observing.eight(CHART) if each[1] in observed.records]
+    if not wanted:
+        print(f"\nPrometheus answers at {observed.address}; without a router there are none of the page's metrics.")
+        return
+
+    def again(number: int) -> None:
+        """Ask one of the two questions in words that no cache has seen."""
+        asked = both[number % 2]
+        ask(client, model, replace(asked, text=f"Request {number}. {asked.text}"[: len(asked.text)]))
+
+    count = table.under_load(again, lambda: all(table.query(observed.address, name) for _, name, _ in wanted))
+    done = len(both) + count
+    table.settle(lambda: sum(value for _, value in table.query(observed.address, ROUTED)) >= done)
+    print(f"\nWhat Prometheus makes of it, after {count} more requests, {table.AT_A_TIME} at a time:")
+    print("\n".join(table.lines(observed.address, wanted)))
+    print(f"\nIt answers at {observed.address}; {observed.dashboard} is the dashboard, for Grafana.")
+
+
+def demonstrate(manifest: str, folder: Path, keep: bool, prometheus: str) -> int:
+    """The whole demo in a folder; returns the exit status. Raises StartError, RenderError, BlindError."""
     import openai  # takes a second: here, so that main() meets a Ctrl-C meanwhile
 
-    manifests = render(manifest, folder)
+    manifests = render(manifest, folder, observing.ASK_FOR if prometheus else ())
     both = prompts.questions(threshold_of(manifests), model_length(manifests))
     planned = plan.make(manifests, folder, free_ports, os.environ)
-    with running(planned, folder) as processes:
+    with contextlib.ExitStack() as stack:
+        processes = stack.enter_context(running(planned, folder))
+        observed = (
+            stack.enter_context(watching(prometheus, manifests, planned, folder, free_ports)) if prometheus else None
+        )
         introduce(manifest, folder, processes)
         client = openai.OpenAI(base_url=f"{address(processes)}/v1", api_key="unused", max_retries=0)
         model = ""
         try:
             model = client.models.list().data[0].id
             found = converse(client, model, processes, both)
+            if observed and not found:
+                tabulate(client, model, observed, both)
         except openai.APIError as error:
             found = [f"the endpoint did not answer: {error}; read the logs"]
         if found:
@@ -182,14 +215,14 @@ def demonstrate(manifest: str, folder: Path, keep: bool) -> int:
         return 0
 
 
-def guarded(manifest: str, keep: bool) -> int:
+def guarded(manifest: str, keep: bool, prometheus: str) -> int:
     """Run the demo in a folder of its own and turn what can go wrong around it into a line and an exit status."""
     try:
         with tempfile.TemporaryDirectory(prefix="dpd-demo-") as folder:
-            status = demonstrate(manifest, Path(folder), keep)
+            status = demonstrate(manifest, Path(folder), keep, prometheus)
             sys.stdout.flush()
             return status
-    except (RenderError, StartError) as error:
+    except (RenderError, StartError, BlindError) as error:
         print(f"dpd-demo: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -205,11 +238,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dpd-demo", description="Run an endpoint's manifest on this machine.")
     parser.add_argument("manifest", help="an InferenceEndpointConfig with one endpoint")
     parser.add_argument("--keep", action="store_true", help="keep it running until Ctrl-C")
+    parser.add_argument(
+        "--observe", default="", metavar="PROMETHEUS", help="let this Prometheus scrape it, and tabulate"
+    )
     options = parser.parse_args()
     if not Path(options.manifest).is_file():
         print(f"{options.manifest}: no such file; give the path of an InferenceEndpointConfig", file=sys.stderr)
         return 2
-    return guarded(options.manifest, options.keep)
+    return guarded(options.manifest, options.keep, options.observe)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Process:
     """One process to start: its command, its environment besides what it inherits, its folders, files and port.
 
     `sees` says how many healthy workers of each role a router must report before it is ready; empty for an engine.
-    `notes` says what of its pod is missing here, and what took its place.
+    `notes` says what of its pod is missing here, and what took its place. `ready` is the path that says it is.
     """
 
     name: str
@@ -39,11 +39,12 @@ class Process:
     port: int
     sees: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ready: str = "/health"
 
     @property
     def health(self) -> str:
         """Where it says that it is ready; a GET, so that no sender is asked to generate."""
-        return f"http://{LOOPBACK}:{self.port}/health"
+        return f"http://{LOOPBACK}:{self.port}{self.ready}"
 
 
 @dataclass(frozen=True)
