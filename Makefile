@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/cluster
 
-.PHONY: help demo render test conformance soak coverage e2e-engines test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
+.PHONY: help demo render test conformance soak coverage e2e-engines e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,15 @@ coverage: tools ## How much of the router its own tests run: at least 95 % of it
 e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the rendered pods: minutes, 3.5 GB of disk
 	@PYTHONPATH=tests $(BIN)/python -m engines.harness.build
 	@DPD_ENGINES=1 $(BIN)/pytest tests/engines -k 'real or unit'
+
+e2e: tools kubernetes ## A real node on this machine (root), or DPD_CLUSTER=kubeconfig: the scenarios of docs/cluster.md
+	@$(BIN)/pytest tests/cluster
+
+cluster: tools kubernetes ## The node alone, with the images, to try things on; it stays until `make cluster-down`
+	@PYTHONPATH=tools $(BIN)/python -m cluster.workloads
+
+cluster-down: $(VENV)/.installed ## End the node and put the machine back as it was
+	@PYTHONPATH=tools $(BIN)/python -m cluster.live down
 
 test-quick: $(VENV)/.installed ## What needs neither Go tools nor many seconds
 	@$(BIN)/pytest -n 2 --dist loadscope -m 'not slow' tests/schemas tests/renderer tests/router tests/simulator

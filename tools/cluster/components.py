@@ -151,7 +151,7 @@ def bridge_plugin(folder: Path) -> dict[str, Any]:
     return {"cniVersion": "0.4.0", "name": "dpd", "plugins": plugins}
 
 
-def containerd(folder: Path, state: Path) -> Mapping[str, Any]:
+def containerd(folder: Path, state: Path, plugins: Path) -> Mapping[str, Any]:
     """Return containerd's configuration, as TOML's tables."""
     cri = "io.containerd.grpc.v1.cri"
     unused = ["io.containerd.internal.v1.opt", *(f"io.containerd.snapshotter.v1.{each}" for each in ("btrfs", "zfs"))]
@@ -171,7 +171,7 @@ def containerd(folder: Path, state: Path) -> Mapping[str, Any]:
                 "disable_apparmor": True,
                 "tolerate_missing_hugetlb_controller": True,
                 "containerd": {"snapshotter": "overlayfs", "default_runtime_name": "runc", "runtimes": {"runc": runc}},
-                "cni": {"bin_dir": "/usr/lib/cni", "conf_dir": str(folder / "cni")},
+                "cni": {"bin_dir": str(plugins), "conf_dir": str(folder / "cni")},
             }
         },
     }

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -19,18 +18,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cluster import components, dns, network
+from cluster import components, dns, host, network
 from cluster.archive import write as write_image
+from cluster.daemons import Daemons, running
 from cluster.kubectl import Kubectl
 from cluster.provision import BOX, HERE, TARGET, kubernetes_version
+from debian import UnavailableError
 
 FOLDER = TARGET / "live"
 KUBECONFIG = FOLDER / "admin.conf"
-_KEYS, _PIDS = FOLDER / "keys", FOLDER / "pids"
+_KEYS = FOLDER / "keys"
 _MEMORY = Path("/dev/shm/dpd-live")  # noqa: S108  (memory that every Linux has)
 _STATE = Path("/run/dpd-live")
 _SOCKET = _STATE / "containerd.sock"
-_PROGRAMS = ("containerd", "runc", "ctr", "ip", "nft", "conntrack", "sysctl")
+_DAEMONS = Daemons(FOLDER)
 _PATIENCE_SECONDS = 180.0
 _PAUSE_SECONDS = 0.1
 # The kubelet sets these for itself.
@@ -48,16 +49,16 @@ def plane() -> Kubectl:
     return Kubectl(KUBECONFIG)
 
 
-def up(archives: Mapping[Path, str] = MappingProxyType({})) -> Kubectl:
-    """Start everything, import images (with the names they get, if not their own), wait until the node is ready.
+def up(archives: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> Kubectl:
+    """Start everything, import images (with the names they get beside their own), wait until the node is ready.
 
     Raises LiveError.
     """
     if KUBECONFIG.exists():
-        raise LiveError("a cluster is there already; end it first: live.py down")
-    _check()
+        raise LiveError("a cluster is there already; end it first: make cluster-down")
+    plugins = _check()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for folder in (_KEYS, _PIDS, FOLDER / "cni", _STATE):
+    for folder in (_KEYS, FOLDER / "cni", _STATE):
         folder.mkdir(parents=True, exist_ok=True)
     before = {name: _output("sysctl", "-n", name) for name in _KERNEL}
     _write(FOLDER / "kernel.json", {**before, **network.up().before})
@@ -66,9 +67,9 @@ def up(archives: Mapping[Path, str] = MappingProxyType({})) -> Kubectl:
     configurations = {each: FOLDER / f"{each}.conf" for each in holders}
     for holder, path in configurations.items():
         _write(path, components.kubeconfig(_KEYS, holder))
-    _start("etcd", [str(BOX), "etcd", *components.etcd(_MEMORY)])
-    _start("kube-apiserver", [str(BOX), "kube-apiserver", *components.api_server(_KEYS)])
-    _containers(archives)
+    _DAEMONS.start("etcd", [str(BOX), "etcd", *components.etcd(_MEMORY)])
+    _DAEMONS.start("kube-apiserver", [str(BOX), "kube-apiserver", *components.api_server(_KEYS)])
+    _containers(archives, plugins)
     _write(KUBECONFIG, components.kubeconfig(_KEYS, "admin"))
     _until(lambda: plane().kubectl("get", "--raw=/readyz").returncode == 0, "the API server is not ready")
     _controllers(configurations)
@@ -79,15 +80,16 @@ def up(archives: Mapping[Path, str] = MappingProxyType({})) -> Kubectl:
 
 def down() -> None:
     """End whatever of the cluster runs, and put the machine back."""
+    host.ready()
     for name in ("kubelet", "kube-proxy", "kube-scheduler", "kube-controller-manager"):
-        _stop(name)
+        _DAEMONS.stop(name)
     if _SOCKET.exists():
         for each in _ctr("tasks", "list", "--quiet").split():
             _ctr("tasks", "delete", "--force", each)
         for each in _ctr("containers", "list", "--quiet").split():
             _ctr("containers", "delete", each)
     for name in ("kube-apiserver", "etcd", "containerd"):
-        _stop(name)
+        _DAEMONS.stop(name)
     _unmount()
     settings = FOLDER / "kernel.json"
     if settings.exists():
@@ -96,13 +98,24 @@ def down() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def load(archive: Path, name: str = "") -> None:
-    """Import an image from an OCI archive, under its own name and, if given, another. Raises LiveError."""
+def restart(name: str) -> None:
+    """End one part of the running cluster as a crash would, and start it again; wait until the API server answers."""
+    _DAEMONS.restart(name)
+    _until(lambda: plane().kubectl("get", "--raw=/readyz").returncode == 0, "the API server is not ready")
+
+
+def remains() -> list[str]:
+    """Return what is left of a cluster that was ended: processes, mounts, networks. Nothing, if all is well."""
+    return [*running([str(FOLDER), str(FOLDER.resolve()), str(_STATE)]), *_mounts(), *network.remains()]
+
+
+def load(archive: Path, names: Sequence[str] = ()) -> None:
+    """Import an image from an OCI archive, under its own name and others. Raises LiveError."""
     said = _must("images", "import", str(archive))
     found = re.findall(r"^unpacking (\S+) \(", said, re.MULTILINE)
     if len(found) != 1:
         raise LiveError(f"{archive}: holds {len(found)} images; give archives of one")
-    for each in {_full(found[0]), _full(name) if name else ""} - {"", found[0]}:
+    for each in {_full(name) for name in (found[0], *names)} - {found[0]}:
         _must("images", "tag", "--force", found[0], each)
 
 
@@ -122,22 +135,23 @@ def _must(*words: str) -> str:
     return done.stdout
 
 
-def _check() -> None:
+def _check() -> Path:
+    """Return the folder of the network plugins. Raises LiveError."""
     if os.geteuid() != 0:
-        raise LiveError("a node takes root: run this as root, or set KUBECONFIG to a cluster of your own")
-    missing = [each for each in _PROGRAMS if not shutil.which(each)]
-    if missing:
-        packages = "containerd runc containernetworking-plugins nftables conntrack iproute2"
-        raise LiveError(f"not on PATH: {', '.join(missing)}; on Debian: apt-get install {packages}")
+        raise LiveError("a node takes root: run this as root, or let DPD_CLUSTER name the kubeconfig of a cluster")
     if not BOX.exists():
         raise LiveError("there is no Kubernetes to run: `make kubernetes` builds it")
+    try:
+        return host.ready()
+    except UnavailableError as error:
+        raise LiveError(f"{error}; on Debian: apt-get install {' '.join(host.PACKAGES)}") from error
 
 
-def _containers(archives: Mapping[Path, str]) -> None:
+def _containers(archives: Mapping[Path, Sequence[str]], plugins: Path) -> None:
     """Start containerd and give it its images."""
-    (FOLDER / "containerd.toml").write_text(_toml(components.containerd(FOLDER, _STATE)), encoding="utf-8")
+    (FOLDER / "containerd.toml").write_text(_toml(components.containerd(FOLDER, _STATE, plugins)), encoding="utf-8")
     _write(FOLDER / "cni" / "dpd.conflist", components.bridge_plugin(FOLDER))
-    _start("containerd", ["containerd", "--config", str(FOLDER / "containerd.toml")])
+    _DAEMONS.start("containerd", ["containerd", "--config", str(FOLDER / "containerd.toml")])
     pause = FOLDER / "pause"
     subprocess.run(
         ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(pause), "./pause"],
@@ -147,21 +161,23 @@ def _containers(archives: Mapping[Path, str]) -> None:
     )
     write_image(FOLDER / "pause.tar", components.PAUSE, {"pause": pause}, ["/pause"])
     _until(lambda: _ctr("version") != "", "containerd does not answer")
-    for each, name in {FOLDER / "pause.tar": "", **archives}.items():
-        load(each, name)
+    for each, names in {FOLDER / "pause.tar": (), **archives}.items():
+        load(each, names)
 
 
 def _controllers(configurations: dict[str, Path]) -> None:
     manager, scheduler = configurations["kube-controller-manager"], configurations["kube-scheduler"]
-    _start("kube-controller-manager", [str(BOX), "kube-controller-manager", *components.controllers(_KEYS, manager)])
-    _start("kube-scheduler", [str(BOX), "kube-scheduler", *components.scheduler(scheduler)])
+    _DAEMONS.start(
+        "kube-controller-manager", [str(BOX), "kube-controller-manager", *components.controllers(_KEYS, manager)]
+    )
+    _DAEMONS.start("kube-scheduler", [str(BOX), "kube-scheduler", *components.scheduler(scheduler)])
 
 
 def _node(configurations: dict[str, Path]) -> None:
     (FOLDER / "resolv.conf").write_text("nameserver 127.0.0.1\n", encoding="utf-8")
     settings = FOLDER / "kubelet.json"
     _write(settings, components.kubelet(FOLDER, _KEYS, _SOCKET))
-    _start(
+    _DAEMONS.start(
         "kubelet",
         [
             str(BOX),
@@ -186,7 +202,7 @@ def _node(configurations: dict[str, Path]) -> None:
 def _services(configurations: dict[str, Path]) -> None:
     settings = FOLDER / "kube-proxy.json"
     _write(settings, components.kube_proxy(configurations["kube-proxy"]))
-    _start("kube-proxy", [str(BOX), "kube-proxy", f"--config={settings}"])
+    _DAEMONS.start("kube-proxy", [str(BOX), "kube-proxy", f"--config={settings}"])
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": dns.objects(BOX.resolve())})
     plane().must("apply", "--server-side", "--filename=-", text=text)
     patience = f"--timeout={int(_PATIENCE_SECONDS)}s"
@@ -194,47 +210,15 @@ def _services(configurations: dict[str, Path]) -> None:
     plane().must("rollout", "status", "deployment/coredns", "--namespace=kube-system", patience)
 
 
-def _start(name: str, command: Sequence[str]) -> None:
-    """Start a process that outlives this one; `_stop` finds it by its file."""
-    log = os.open(FOLDER / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    files = [(os.POSIX_SPAWN_DUP2, nothing, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
-    pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=files, setsid=True)
-    for each in (log, nothing):
-        os.close(each)
-    (_PIDS / name).write_text(str(pid))
-
-
-def _stop(name: str) -> None:
-    """End a process that `_start` started, if it is still the one."""
-    path = _PIDS / name
-    if not path.exists():
-        return
-    pid = int(path.read_text())
-    if _runs(pid, name):
-        os.kill(pid, signal.SIGTERM if name in ("containerd", "kubelet") else signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while _runs(pid, name) and time.monotonic() < deadline:
-            time.sleep(_PAUSE_SECONDS)
-        if _runs(pid, name):
-            os.kill(pid, signal.SIGKILL)
-    path.unlink()
-
-
-def _runs(pid: int, name: str) -> bool:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return name in command and state != "Z"
-
-
 def _unmount() -> None:
-    ours = (f"{FOLDER.resolve()}/", f"{_STATE}/")
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for each in sorted((each for each in mounts if each.startswith(ours)), reverse=True):
+    for each in sorted(_mounts(), reverse=True):
         subprocess.run(["umount", "--lazy", each], capture_output=True, check=False)
+
+
+def _mounts() -> list[str]:
+    ours = (f"{FOLDER.resolve()}/", f"{_STATE}/")
+    found = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return [each for each in found if each.startswith(ours)]
 
 
 def _ctr(*words: str) -> str:
@@ -247,10 +231,7 @@ def _until(holds: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not holds():
         if time.monotonic() > deadline:
-            words = "\n".join(
-                f"{path.name}: {path.read_text(errors='replace')[-800:]}" for path in FOLDER.glob("*.log")
-            )
-            raise LiveError(f"{otherwise}; the last words of each part:\n{words}")
+            raise LiveError(f"{otherwise}; the last words of each part:\n{_DAEMONS.words()}")
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -270,9 +251,9 @@ def _toml(table: Any, path: tuple[str, ...] = ()) -> str:
     return "\n".join([*head, *plain, *inner])
 
 
-def _archives(words: Sequence[str]) -> dict[Path, str]:
+def _archives(words: Sequence[str]) -> dict[Path, tuple[str, ...]]:
     pairs = (word.rpartition("=") for word in words)
-    return {Path(path): name for name, _, path in pairs}
+    return {Path(path): (name,) if name else () for name, _, path in pairs}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -52,6 +52,13 @@ def down(settings: Settings) -> None:
         _try("sysctl", "-qw", f"{name}={value}")
 
 
+def remains() -> list[str]:
+    """Return what is there of all that `up` makes and that pods and kube-proxy add."""
+    tables = [line for line in _run("nft", "list", "tables").splitlines() if _TABLE in line or "kube-proxy" in line]
+    pods = [f"network namespace {name}" for name in _namespaces() if name.startswith("cni-")]
+    return [*tables, *pods, *([f"bridge {BRIDGE}"] if _has_bridge() else [])]
+
+
 def _wall(outside: str) -> str:
     ours = f"{{ {PODS}, {SERVICES} }}"
     rules = [

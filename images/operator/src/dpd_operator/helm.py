@@ -52,7 +52,7 @@ class Helm:
 
     def render(self, plan: Plan) -> tuple[Tree, ...]:
         """Return the objects a plan stands for without touching the cluster. Raises HelmError."""
-        return parse(self._with_values("template", plan, []))
+        return parse(self._with_values("template", plan, ["--skip-tests"]))
 
     def uninstall(self, release: str) -> None:
         """Remove a release and its objects; nothing happens when there is none. Raises HelmError."""

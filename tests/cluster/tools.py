@@ -1,0 +1,120 @@
+"""What the scenarios do to a cluster: helm, waiting, and a crowd of clients beside it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster import live
+from cluster.kubectl import Kubectl, environment
+from support.paths import ROOT, TOOLS
+
+SYSTEM = "hyperpod-inference-system"
+PATIENCE_SECONDS = 300.0
+CLIENTS = 3
+# Answers that must come after an event before it counts as weathered.
+ENOUGH = 12
+_PAUSE_SECONDS = 0.5
+_CROWD = Path(__file__).with_name("crowd.py")
+
+
+def until(holds: Callable[[], Any], what: Callable[[], object]) -> Any:
+    """Wait until something holds and return what it gave; say `what` there was when it never does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := holds()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it never came to that; there is {what()}")
+        time.sleep(_PAUSE_SECONDS)
+    return found
+
+
+def helm(plane: Kubectl, *words: str | Path) -> str:
+    """Run helm and return what it prints. Raises AssertionError with its complaint."""
+    command = [str(TOOLS / "helm"), *map(str, words), f"--kubeconfig={plane.kubeconfig}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}\n{story(plane)}"
+    return done.stdout
+
+
+def story(plane: Kubectl) -> str:
+    """Return what a person would look at first: pods and recent events of the whole cluster."""
+    pods = plane.kubectl("get", "pods", "--all-namespaces", "--output=wide").stdout
+    events = plane.kubectl("get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp").stdout
+    return f"{pods}\n" + "\n".join(events.splitlines()[-40:])
+
+
+def items(plane: Kubectl, kind: str, namespace: str, labels: str) -> list[dict[str, Any]]:
+    """Return objects by label."""
+    said = plane.must("get", kind, "--namespace", namespace, f"--selector={labels}", "--output=json")
+    found: list[dict[str, Any]] = json.loads(said)["items"]
+    return found
+
+
+def ready(plane: Kubectl, namespace: str, labels: str) -> list[str]:
+    """Return the names of the pods that serve and are not on their way out."""
+    return [
+        each["metadata"]["name"]
+        for each in items(plane, "pods", namespace, labels)
+        if "deletionTimestamp" not in each["metadata"]
+        and any(it["type"] == "Ready" and it["status"] == "True" for it in each["status"].get("conditions", []))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Clients that go on asking one endpoint, from a pod of its own."""
+
+    plane: Kubectl
+    namespace: str
+
+    def answers(self) -> list[str]:
+        """Return a line for each answer so far."""
+        return self.plane.kubectl("logs", "crowd", "--namespace", self.namespace).stdout.splitlines()
+
+    def go_on(self) -> None:
+        """Wait for a number of further answers."""
+        already = len(self.answers())
+        until(lambda: len(self.answers()) >= already + ENOUGH, lambda: story(self.plane))
+
+
+@contextlib.contextmanager
+def crowd(plane: Kubectl, namespace: str, host: str) -> Iterator[Crowd]:
+    """Let clients ask an endpoint while the block runs; not one answer may be wrong."""
+    program = _CROWD.read_text(encoding="utf-8")
+    container = {
+        "name": "crowd",
+        "image": "dpd-simulator:0.1.0",
+        "command": ["python3", "-c", program, host, "443", str(CLIENTS)],
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "crowd", "namespace": namespace},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    plane.must("create", "--filename=-", text=json.dumps(pod))
+    found = Crowd(plane, namespace)
+    try:
+        found.go_on()
+        yield found
+        found.go_on()
+        plane.must("exec", "crowd", "--namespace", namespace, "--", "touch", "/tmp/stop")
+        plane.must(
+            "wait", "pod/crowd", "--namespace", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=2m"
+        )
+        counted = Counter(found.answers())
+        assert set(counted) == {"ok"}, f"{counted}\n{story(plane)}"
+    finally:
+        plane.must("delete", "pod", "crowd", "--namespace", namespace, "--grace-period=0", "--force")
+
+
+def is_ours() -> bool:
+    """Whether the cluster is the one on this machine, whose parts can be ended and started."""
+    return os.environ.get("DPD_CLUSTER", str(live.KUBECONFIG)) == str(live.KUBECONFIG)
