@@ -44,7 +44,9 @@ def client(host: str, port: int, number: int) -> None:
     while not STOP.exists():
         count += 1
         prompt = f"{number} {count} " + (LONG if count % 2 else "Hello.")
-        print(ask(host, port, prompt).replace("\n", " "), flush=True)
+        # One write: several clients share the log.
+        sys.stdout.write(ask(host, port, prompt).replace("\n", " ") + "\n")
+        sys.stdout.flush()
 
 
 def main(host: str, port: str, clients: str) -> None:

@@ -8,6 +8,7 @@ import argparse
 import http.server
 import os
 import re
+import signal
 import threading
 import urllib.error
 import urllib.request
@@ -80,6 +81,8 @@ def serve(address: str, answer: Any) -> threading.Thread:
 
 def main() -> None:
     """Entry point."""
+    # As process 1 of its container it would not hear of its end.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     settings = expanded(yaml.safe_load(parser.parse_args().config.read_text()))
