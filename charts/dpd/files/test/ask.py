@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 
 PATIENCE_SECONDS = 60
-BODIES = {
+BODIES: "dict[str, dict[str, object]]" = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "Say hello."}]},
     "/v1/completions": {"prompt": "Say hello."},
 }
