@@ -9,6 +9,7 @@ import yaml
 
 from schemagen.bundle import contract_bundle, values_bundle
 from schemagen.crd import custom_resource_definition
+from schemagen.editor import EDITOR_FILE, editor_schema, said
 from schemagen.ledger import fields, warnings
 from schemagen.ledger_page import contract_page
 from schemagen.metrics_page import metrics_page
@@ -27,9 +28,11 @@ def outputs(sources: Sources) -> dict[str, str]:
         "charts/dpd/values.schema.json": as_json(values_bundle(sources)),
         "docs/contract.md": contract_page(sources),
         "docs/reference/endpoint.md": endpoint_page(sources),
+        EDITOR_FILE: as_json(editor_schema(sources)),
         "docs/reference/metrics.md": metrics_page(sources),
         "docs/reference/values.md": values_page(sources),
         "renderer/src/dpd/contract.schema.json": as_json(contract_bundle(sources)),
+        "renderer/src/dpd/fields.json": as_json(said(sources)),
         "renderer/src/dpd/ledger.json": as_json(warnings(fields(sources))),
     }
 

@@ -22,9 +22,11 @@ GENERATED = [
     "charts/dpd/values.schema.json",
     "docs/contract.md",
     "docs/reference/endpoint.md",
+    "docs/reference/inferenceendpointconfig.schema.json",
     "docs/reference/metrics.md",
     "docs/reference/values.md",
     "renderer/src/dpd/contract.schema.json",
+    "renderer/src/dpd/fields.json",
     "renderer/src/dpd/ledger.json",
 ]
 # What shows neither types nor defaults.
@@ -35,6 +37,7 @@ WITHOUT_TYPES = {
     "docs/contract.md",
     "docs/reference/metrics.md",
     "docs/reference/values.md",
+    "renderer/src/dpd/fields.json",
     "renderer/src/dpd/ledger.json",
 }
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from dpd import __version__
+from dpd.explain import arguments as explain_flags
 from dpd.size import arguments as size_flags
 
 OK, BAD_MANIFEST, BAD_USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -34,6 +35,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from dpd.size.command import size
 
         return size(arguments)
+    if arguments.command == "explain":
+        from dpd.explain.command import explain
+
+        return explain(arguments.field, arguments.output_format, is_schema=arguments.schema)
     from dpd.commands import render, validate
 
     if arguments.command == "validate":
@@ -63,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         "and then says which; default: standard output",
     )
     size_flags.add(commands)
+    explain_flags.add(commands)
     for command in (validate, render):
         command.add_argument("--strict", action="store_true", help="treat warnings as errors")
     return parser

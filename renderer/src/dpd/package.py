@@ -17,5 +17,11 @@ def ledger() -> list[dict[str, Any]]:
     return found
 
 
+def field_rows() -> dict[str, dict[str, Any]]:
+    """Return what the ledger says of each field, by its name such as `Worker.image`."""
+    found: dict[str, dict[str, Any]] = _read("fields.json")
+    return found
+
+
 def _read(name: str) -> Any:
     return json.loads(files("dpd").joinpath(name).read_text(encoding="utf-8"))
