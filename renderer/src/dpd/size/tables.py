@@ -43,8 +43,7 @@ def _memory(report: Report) -> str:
         ("  computing", "overhead", "estimated"),
         ("  left for KV", "kv", ""),
         ("beside the engine", "beside", ""),
-        ("  transfer buffer", "buffer", "PD_BUFFER_SIZE"),
-        ("  free", "free", ""),
+        *((("  transfer buffer", "buffer", "PD_BUFFER_SIZE"), ("  free", "free", "")) if "buffer" in report else ()),
     ):
         rows.append((label, *(_signed(each["perGpuBytes"][key]) for each in engines), remark))
     rows.append(("one engine", *("" for _ in engines), ""))

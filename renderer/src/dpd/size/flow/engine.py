@@ -81,9 +81,9 @@ class Engine:
     def begin(self) -> float | None:
         """Choose the next step and return its seconds; None when there is nothing to do."""
         self._step = step = _Step()
-        budget = self._limits.batched
-        for job in list(self.running):
-            if job in self.running:
+        budget, before = self._limits.batched, self.preempted
+        for job in tuple(self.running):
+            if self.preempted == before or job in self.running:
                 budget -= self._go_on(step, job, budget)
         while self.waiting and budget > 0 and len(self.running) < self._limits.sequences:
             used = self._admit(step, budget)
@@ -130,7 +130,11 @@ class Engine:
         return new
 
     def _go_on(self, step: _Step, job: Job, budget: int) -> int:
-        want = min(budget, max(1, job.tokens - job.computed))
+        rest = job.prompt + job.made - job.computed
+        if rest == 1 and budget > 0 and job.made and job.computed < job.blocks * _BLOCK:
+            step.decodes.append(job)  # one more token, and room for it: what happens nearly always
+            return 1
+        want = min(budget, max(1, rest))
         if want <= 0:
             return 0
         while not self._grow(job, job.computed + want):
