@@ -7,6 +7,9 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from dpd.explain.fields import Book
+from dpd.explain.names import steps_of
+from dpd.package import contract_schema, field_rows
 from support.paths import ROOT
 
 PAGE = ROOT / "docs" / "sizing.md"
@@ -34,3 +37,16 @@ def test_every_command_of_the_page_prints_what_stands_below_it(dpd: Callable[...
 def _with(block: re.Match[str], said: dict[str, str]) -> str:
     head = f"```sh\n{block['command']}\n```\n"
     return head if block["shown"] is None else f"{head}\n```text\n{said[block['command']]}```\n"
+
+
+def test_what_the_tuning_table_names_exists() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = operations.partition("\n## Tuning\n")[2].partition("\n## ")[0]
+    monitoring = (ROOT / "schemas" / "monitoring.yaml").read_text(encoding="utf-8")
+    recorded = set(re.findall(r"`(dpd:[a-z_:]+)`", section))
+    assert recorded
+    assert {each for each in recorded if each not in monitoring} == set()
+    book = Book(contract_schema(), field_rows())
+    fields = re.findall(r"^\| `([a-z]\w+\.[\w.]+)`", section, re.MULTILINE)
+    assert len(fields) == 4
+    assert [".".join(book.find(steps_of(each)).path) for each in fields] == [f"spec.{each}" for each in fields]
