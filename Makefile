@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/cluster
 
-.PHONY: help demo render test conformance soak coverage e2e-engines e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
+.PHONY: help demo render test conformance soak coverage e2e-engines bench bench-quick e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,12 @@ cluster: tools kubernetes ## The node alone, with the images, to try things on; 
 
 cluster-down: $(VENV)/.installed ## End the node and put the machine back as it was
 	@PYTHONPATH=tools $(BIN)/python -m cluster.live down
+
+bench: tools ## Processor time of the router beside nginx and two Rust routers, in turn (an idle machine; about 25 minutes)
+	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run
+
+bench-quick: tools ## The same with a sixth of the load and one round: for a first look, not for a verdict
+	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run --quick
 
 test-quick: $(VENV)/.installed ## What needs neither Go tools nor many seconds
 	@$(BIN)/pytest -n 2 --dist loadscope -m 'not slow' tests/schemas tests/renderer tests/router tests/simulator

@@ -51,7 +51,7 @@ backend routers
 def balancer(kind: str, folder: Path, routers: Sequence[int]) -> Iterator[int]:
     """Run a balancer over routers' ports until the block ends; yield its port."""
     (port,) = free_ports(1)
-    command, environment = {"nginx": _nginx, "haproxy": _haproxy}[kind](folder, port, routers)
+    command, environment = {"nginx": nginx_of, "haproxy": _haproxy}[kind](folder, port, routers)
     with (folder / f"{kind}.log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
     try:
@@ -61,7 +61,8 @@ def balancer(kind: str, folder: Path, routers: Sequence[int]) -> Iterator[int]:
         process.wait()
 
 
-def _nginx(folder: Path, port: int, routers: Sequence[int]) -> tuple[list[str], dict[str, str]]:
+def nginx_of(folder: Path, port: int, routers: Sequence[int]) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs nginx as a balancer in the foreground, and its environment."""
     found = nginx.find()
     servers = " ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in routers)
     text = NGINX.format(folder=folder, port=port, servers=servers)

@@ -1,0 +1,1 @@
+"""What the router costs beside others: processor time, latency and memory. Never part of `make test`."""

@@ -1,0 +1,3 @@
+module dpd/bench/wire
+
+go 1.26
