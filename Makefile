@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/cluster
 
-.PHONY: help demo render test conformance soak coverage e2e-engines bench bench-quick e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
+.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ tools: $(VENV)/.installed .cache/bin/.all ## Build the pinned helm, ct, helm-uni
 
 demo: $(VENV)/.installed .cache/bin/.helm ## Run the example (or IEC=your.yaml) on this machine: router and simulated engines; OBSERVE=1: and Prometheus
 	@$(BIN)/dpd-demo "$(IEC)" $(if $(KEEP)$(OBSERVE),--keep) $(if $(OBSERVE),--observe "$$($(PYTHON) tools/prometheus.py)")
+
+picture: $(VENV)/.installed .cache/bin/.helm ## Draw docs/dashboard.svg: what the dashboard shows of two minutes of the demo under load
+	@$(BIN)/python -m dpd_local.picture "$$($(PYTHON) tools/prometheus.py)" docs/dashboard.svg
 
 render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 	@$(BIN)/dpd render "$(IEC)" -o "$(OUT)"

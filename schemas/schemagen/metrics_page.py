@@ -12,8 +12,8 @@ _HEADING = """<!-- Generated from schemas/monitoring.yaml by `make generate`; do
 `monitoring.rules.enabled` gives a PrometheusRule with the recording rules and the alerts below,
 `monitoring.dashboard.enabled` a Grafana dashboard with a row for each section. Engines, proxies and routers count; the
 collectors in their pods serve it on port 9464 with the labels `namespace`, `resource_name`, `pod_name` and, of workers,
-`dpd_role`. `$endpoint` stands for the first two, `$window` for five minutes or four scrapes, whichever is longer. A
-metric with quantiles has a label `quantile` of 0.5, 0.9 or 0.99.
+`dpd_role`. `$endpoint` stands for the first two, `$window` for five minutes or four scrapes, whichever is longer,
+unless `monitoring.window` says otherwise. A metric with quantiles has a label `quantile` of 0.5, 0.9 or 0.99.
 """
 _ALERTS = """## Alerts
 

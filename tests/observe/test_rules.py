@@ -66,6 +66,7 @@ def test_rates_look_back_over_four_scrapes_at_least() -> None:
 
     assert windows() == {"300s"}
     assert windows("--set", "metrics.metricsScrapeIntervalSeconds=300") == {"1200s"}
+    assert windows("--set", "monitoring.window=2m") == {"2m"}
 
 
 def test_every_reason_that_counts_as_a_fallback_is_one_of_the_routers() -> None:

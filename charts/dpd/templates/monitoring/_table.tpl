@@ -11,7 +11,7 @@
 {{- if eq (include "dpd.transfer.lmcache" .) "true" }}{{ $threshold = include "dpd.router.threshold" . | int }}{{ end -}}
 {{- dict
   "$endpoint" (printf "namespace=%q,resource_name=%q" (include "dpd.namespace" .) (include "dpd.name" .))
-  "$window" (printf "%ds" (int $seconds))
+  "$window" (.Values.monitoring.window | default (printf "%ds" (int $seconds)))
   "$fallbacks" ((include "dpd.monitoring" . | fromJson).fallbacks | join "|")
   "$leastTokens" (max 1 (div $threshold 2) | toString)
   "$leastRate" (int64 .Values.monitoring.rules.minTransferBytesPerSecond | toString)

@@ -22,7 +22,12 @@ from dpd_local.processes import running
 COLLECTOR = "otel-collector"
 PROXY_JOB = "reverse-proxy"
 INTERVAL = "1s"
-ASK_FOR = ("--set", "monitoring.rules.enabled=true", "--set", "monitoring.dashboard.enabled=true")
+WINDOW = "20s"
+ASK_FOR = tuple(
+    word
+    for each in ("rules.enabled=true", "dashboard.enabled=true", f"window={WINDOW}")
+    for word in ("--set", f"monitoring.{each}")
+)
 _VARIABLE = re.compile(r"\$\{env:(\w+)\}")
 
 
