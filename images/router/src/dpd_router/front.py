@@ -118,6 +118,10 @@ class Front:
             await asyncio.sleep(min(surface.auth.reload_seconds, surface.tls.reload_seconds))
             self._reload()
 
+    def certificate_ends(self) -> float | None:
+        """When the certificate that clients are shown does, as a Unix time; None without one."""
+        return self.certificates.ends if self.certificates else None
+
     def expire(self, now: float) -> None:
         """End connections of clients that are silent, slow or do not read; to be called now and then."""
         for connection in [*self.doors.inside, *self.own.inside]:

@@ -74,6 +74,11 @@ class Metrics:
             for streamed in ("true", "false"):
                 self._ttft.labels(route.value, streamed)
 
+    def join(self, *collectors: Collector) -> None:
+        """Show what others count, too."""
+        for each in collectors:
+            self.registry.register(each)
+
     def count(self, path: str, status: int) -> None:
         """Count a request that is no generation."""
         self._requests.labels(path if path in self._paths else "other", status).inc()

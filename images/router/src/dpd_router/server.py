@@ -150,11 +150,9 @@ def assemble(config: Config, log: Log) -> Router:
     fallbacks = Fallbacks(standing.fallbacks, config.policy.retry_after, *waits)
     chosen = choosing(config, encoder, pool, legs, log)
     discovery = discovery_of(config.lookup, config.targets, pool, log.info)
-    metrics.registry.register(chosen.gauges)
-    metrics.registry.register(Vitals(pool, discovery, fallbacks, asyncio.get_running_loop().time))
-    metrics.registry.register(Expiry(lambda: entrance.certificates.ends if entrance.certificates else None))
+    vitals = Vitals(pool, discovery, fallbacks, asyncio.get_running_loop().time)
     tracing = tracing_of(config.surface.tracing, config.endpoint, config.namespace, time.monotonic, log.warning)
-    metrics.registry.register(tracing)
+    metrics.join(chosen.gauges, vitals, Expiry(entrance.certificate_ends), tracing)
     access = AccessLog(log, config.surface.logs.sample)
     parts = _Parts(config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access, tracing)
     retry_after = config.policy.retry_after
