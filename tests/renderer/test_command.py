@@ -282,6 +282,15 @@ def test_a_closed_or_full_stream_is_bad_usage(redirection: str) -> None:
     assert "Traceback" not in ran.stderr
 
 
+def test_render_loads_nothing_of_the_other_commands() -> None:
+    code = "import sys, dpd.cli; dpd.cli.main(['render', sys.argv[1], '-o', '/dev/null'])\n"
+    check = "print(sorted(each for each in sys.modules if each.startswith(('dpd.size', 'dpd.explain'))))"
+    ran = subprocess.run([sys.executable, "-c", code + check, str(EXAMPLE)], capture_output=True, check=True, text=True)
+    assert ran.stdout.splitlines()[-1] == str(
+        ["dpd.explain", "dpd.explain.arguments", "dpd.size", "dpd.size.arguments"]
+    )
+
+
 def test_help_loads_neither_yaml_nor_the_schema_validator() -> None:
     code = "import sys, dpd.cli; sys.argv = ['dpd', '--help']\ntry: dpd.cli.main()\nexcept SystemExit: pass\n"
     check = "print(sorted({'yaml', 'jsonschema'} & set(sys.modules)))"

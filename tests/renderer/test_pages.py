@@ -131,7 +131,7 @@ def test_an_unknown_model_has_neither_pages_nor_a_warning(said: Said, transfer: 
 
 @pytest.mark.parametrize(
     ("longest", "needed"),
-    [("209664", None), ("209665", 820), ("262144", 1024), ("256K", 1024), ("209k", None), ("auto", None), ("-1", None)],
+    [("104703", None), ("104704", 410), ("262144", 1025), ("256K", 1025), ("104k", None), ("auto", None), ("-1", None)],
 )
 def test_a_longest_prompt_that_does_not_fit_the_buffer_is_told(longest: str, needed: int | None, said: Said) -> None:
     found = said({"spec.worker.args": ["-tp", "8", "--gpu-memory-utilization", "0.75", "--max-model-len", longest]})
@@ -139,16 +139,19 @@ def test_a_longest_prompt_that_does_not_fit_the_buffer_is_told(longest: str, nee
         assert found == []
     else:
         assert len(found) == 1
-        assert found[0].startswith("warning: spec.worker.args[4]: a prompt of 2")
+        assert found[0].startswith("warning: spec.worker.args[4]: a prompt of ")
         assert found[0].endswith(
-            f" tokens takes {needed} of the 819 pages in a decoder's buffer, so it goes direct, without a prefiller; "
-            "raise PD_BUFFER_SIZE (8589934592 bytes / (256 tokens x 40960 bytes)), or lower --max-model-len"
+            f" tokens takes {needed}, and a router owns 409 of the 819 pages in a decoder's buffer, so it goes direct, "
+            "without a prefiller; raise PD_BUFFER_SIZE (8589934592 bytes / (256 tokens x 40960 bytes)), or lower "
+            "--max-model-len"
         )
 
 
 def test_a_buffer_that_holds_no_page_at_all_is_told(said: Said) -> None:
     (found,) = said({"spec.worker.environmentVariables": env(PYTHONHASHSEED="0", PD_BUFFER_SIZE="1000")})
-    assert found.startswith("warning: spec.worker.environmentVariables[1]: a prompt takes 1 at least of the 0 pages")
+    assert found.startswith(
+        "warning: spec.worker.environmentVariables[1]: a prompt takes 1 at least, and a router owns 0 of the 0 pages"
+    )
 
 
 def test_every_page_count_of_the_cases_stands_under_its_arithmetic() -> None:

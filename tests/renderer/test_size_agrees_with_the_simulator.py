@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import httpx
@@ -22,7 +22,7 @@ from dpd.size.flow.costs import Costs
 from dpd.size.flow.engine import Engine, Limits
 from dpd.size.flow.outcome import outcome_of
 from dpd.size.flow.system import Record, Router, System
-from dpd.size.flow.trace import Workload, drawn
+from dpd.size.flow.trace import Arrival, Workload, drawn
 from support.paths import ROOT
 from support.ports import free_ports
 
@@ -31,7 +31,6 @@ SPEEDS = (2.0, 1.0, 0.5)
 LATE = 0.006
 """Simulated seconds a timer may be late, on the average, at any speed but the slowest."""
 TOKEN_BYTES = 256  # of the simulator's tiny model: 2 layers x (K, V) x 1 head x 32 x 2 bytes
-KV_TOKENS = 8192
 COSTS = Costs(
     step=0.02,
     prefill_token=1 / 4000,
@@ -42,10 +41,9 @@ COSTS = Costs(
     transfer_bytes_per_second=2e6,
     retrieve_bytes_per_second=8e6,
 )
-PREFILL = Limits(4, 1024, KV_TOKENS, TOKEN_BYTES, sends=True)
-DECODE = Limits(6, 1024, KV_TOKENS, TOKEN_BYTES)
-THRESHOLD = 500
-TRACE = drawn(Workload(rate=1.2, prompt=900, answer=14, spread=0.9), 20, seed=3)
+PREFILL = Limits(4, 1024, 0, TOKEN_BYTES, sends=True)
+DECODE = Limits(6, 1024, 0, TOKEN_BYTES)
+WORK = Workload(rate=1.2, prompt=900, answer=14, spread=0.9)
 Notices = dict[str, asyncio.Event]
 
 
@@ -67,15 +65,31 @@ class Clock:
         return (asyncio.get_running_loop().time() - self.began) * self.speed
 
 
-async def test_both_tell_the_same_of_one_trace(tmp_path: Path) -> None:
-    predicted = System([Engine(PREFILL, COSTS)], [Engine(DECODE, COSTS)], Router(THRESHOLD, None)).run(TRACE)
+@pytest.mark.parametrize(
+    ("threshold", "kv_tokens", "count", "ways"),
+    [(500, 8192, 20, {"threshold": 17, "short": 3}), (5000, 2560, 10, {"short": 10})],
+    ids=["disaggregated", "all-on-one-engine-that-has-too-little-room"],
+)
+async def test_both_tell_the_same_of_one_trace(
+    tmp_path: Path, threshold: int, kv_tokens: int, count: int, ways: dict[str, int]
+) -> None:
+    trace = drawn(WORK, count, seed=3)
+    limits = [replace(each, tokens=kv_tokens) for each in (PREFILL, DECODE)]
+    prefiller, decoder = (Engine(each, COSTS) for each in limits)
+    predicted = System([prefiller], [decoder], Router(threshold, None)).run(trace)
     seen = list[Record]()
     for speed in SPEEDS:
-        seen, late = await _played(tmp_path, speed)
+        ports = Ports(*free_ports(5))
+        engines = [_engine(tmp_path, ports, role, speed, kv_tokens) for role in ("prefill", "decode")]
+        with engines[0] as first, engines[1] as second:
+            await _healthy(first, ports.prefill)
+            await _healthy(second, ports.decode)
+            seen, late = await _played(ports, trace, threshold, speed)
         if late * speed < LATE:
             break
+    assert bool(decoder.preempted) == (kv_tokens < 8192)
     ours, theirs = outcome_of(predicted), outcome_of(seen)
-    assert theirs.ways == ours.ways == {"threshold": 17, "short": 3}
+    assert theirs.ways == ours.ways == ways
     assert theirs.seconds == pytest.approx(ours.seconds, rel=0.05)
     assert theirs.first_token.mean == pytest.approx(ours.first_token.mean, rel=0.2)
     assert theirs.token_gap.mean == pytest.approx(ours.token_gap.mean, rel=0.1)
@@ -92,21 +106,17 @@ def _by_end(records: list[Record]) -> list[Record]:
     return sorted(records, key=lambda each: each.last or 0.0)
 
 
-async def _played(folder: Path, speed: float) -> tuple[list[Record], float]:
+async def _played(ports: Ports, trace: tuple[Arrival, ...], threshold: int, speed: float) -> tuple[list[Record], float]:
     """Send the trace to a prefiller and a decoder; return what became of it, and how late timers were meanwhile."""
-    ports = Ports(*free_ports(5))
-    with _engine(folder, ports, "prefill", speed), _engine(folder, ports, "decode", speed):
-        async with _notices(ports.notify) as notices, httpx.AsyncClient(timeout=60) as client:
-            for port in (ports.prefill, ports.decode):
-                await _healthy(client, port)
-            lateness = asyncio.create_task(_lateness())
-            clock = Clock(asyncio.get_running_loop().time(), speed)
-            records = [Record(each) for each in TRACE]
-            async with asyncio.TaskGroup() as tasks:
-                for index, record in enumerate(records):
-                    tasks.create_task(_asked(client, ports, notices, record, index, clock))
-            lateness.cancel()
-            return records, await lateness
+    async with _notices(ports.notify, len(trace)) as notices, httpx.AsyncClient(timeout=60) as client:
+        lateness = asyncio.create_task(_lateness())
+        clock = Clock(asyncio.get_running_loop().time(), speed)
+        records = [Record(each, "threshold" if each.prompt >= threshold else "short") for each in trace]
+        async with asyncio.TaskGroup() as tasks:
+            for index, record in enumerate(records):
+                tasks.create_task(_asked(client, ports, notices, record, index, clock))
+        lateness.cancel()
+        return records, await lateness
 
 
 async def _asked(
@@ -117,8 +127,7 @@ async def _asked(
     await asyncio.sleep(arrival.at / clock.speed - clock.now() / clock.speed)
     prompt = [(1 << 48) + 1000 * index + at for at in range(arrival.prompt)]
     body = {"prompt": prompt, "ignore_eos": True, "temperature": 0}
-    record.reason = "short"
-    if arrival.prompt >= THRESHOLD:
+    if record.reason == "threshold":
         spec = {
             "req_id": str(index),
             "receiver_host": "127.0.0.1",
@@ -129,7 +138,7 @@ async def _asked(
         answer = await client.post(f"http://127.0.0.1:{ports.prefill}/v1/completions", json=prefill)
         assert answer.status_code == 200, answer.text
         await notices[str(index)].wait()
-        record.prefilled, record.reason = clock.now(), "threshold"
+        record.prefilled = clock.now()
     url = f"http://127.0.0.1:{ports.decode}/v1/completions"
     async with client.stream("POST", url, json={**body, "max_tokens": arrival.answer, "stream": True}) as stream:
         async for line in stream.aiter_lines():
@@ -150,8 +159,8 @@ async def _lateness() -> float:
 
 
 @asynccontextmanager
-async def _notices(port: int) -> AsyncIterator[Notices]:
-    events = {str(index): asyncio.Event() for index in range(len(TRACE))}
+async def _notices(port: int, count: int) -> AsyncIterator[Notices]:
+    events = {str(index): asyncio.Event() for index in range(count)}
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.PULL)
     socket.bind(f"tcp://127.0.0.1:{port}")
@@ -172,7 +181,7 @@ async def _notices(port: int) -> AsyncIterator[Notices]:
 
 
 @contextmanager
-def _engine(folder: Path, ports: Ports, role: str, speed: float) -> Iterator[None]:
+def _engine(folder: Path, ports: Ports, role: str, speed: float, kv_tokens: int) -> Iterator[subprocess.Popen[bytes]]:
     receiver = role == "decode"
     document = {
         "enable_pd": True,
@@ -201,7 +210,7 @@ def _engine(folder: Path, ports: Ports, role: str, speed: float) -> Iterator[Non
         "--model": "m",
         "--host": "127.0.0.1",
         "--port": str(ports.decode if receiver else ports.prefill),
-        "--max-model-len": "4096",
+        "--max-model-len": "2048",
         "--max-num-seqs": str(limits.sequences),
         "--max-num-batched-tokens": str(limits.batched),
         "--kv-transfer-config": json.dumps(transfer),
@@ -212,7 +221,7 @@ def _engine(folder: Path, ports: Ports, role: str, speed: float) -> Iterator[Non
         **knobs,
         "DPD_SIM_MODEL": "tiny",
         "DPD_SIM_SPEED": str(speed),
-        "DPD_SIM_KV_TOKENS": str(KV_TOKENS),
+        "DPD_SIM_KV_TOKENS": str(kv_tokens),
         "PYTHONHASHSEED": "0",
         "LMCACHE_CONFIG_FILE": str(file),
     }
@@ -221,15 +230,17 @@ def _engine(folder: Path, ports: Ports, role: str, speed: float) -> Iterator[Non
     with (folder / f"{role}.log").open("wb") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         try:
-            yield
+            yield process
         finally:
             process.kill()
             process.wait()
 
 
-async def _healthy(client: httpx.AsyncClient, port: int) -> None:
-    while True:
-        with suppress(httpx.TransportError):
-            if (await client.get(f"http://127.0.0.1:{port}/health")).status_code == 200:
-                return
-        await asyncio.sleep(0.05)
+async def _healthy(process: subprocess.Popen[bytes], port: int) -> None:
+    async with httpx.AsyncClient() as client:
+        while True:
+            assert process.poll() is None
+            with suppress(httpx.TransportError):
+                if (await client.get(f"http://127.0.0.1:{port}/health")).status_code == 200:
+                    return
+            await asyncio.sleep(0.05)

@@ -193,6 +193,34 @@ def test_measured_costs_take_the_place_of_estimates(workload, tmp_path) -> None:
     assert slow["prefillers"] > workload()["prefillers"]
 
 
+def test_the_replicas_of_the_manifest_are_tried_too(workload) -> None:
+    written = workload()["written"]
+    assert written["replicas"] == [1, 1]
+    assert written["ttft"]["p90"] > workload()["disaggregated"]["ttft"]["p90"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--tpot", "0.001"), "do not answer as quickly as is wanted"),
+        (
+            ("--buffer", "384Mi", "--input", "4200", "--rate", "11", "--requests", "600"),
+            "requests found no room in a decoder's buffer in time and went direct",
+        ),
+    ],
+)
+def test_what_came_out_badly_is_warned_of(dpd, argv, said) -> None:
+    asked = ("--rate", "6", "--input", "6000", "--output", "256", "--requests", "60", "-o", "json")
+    report = json.loads(dpd("size", PAGE, *asked, *argv).out)
+    assert any(said in each["fact"] for each in report["warnings"]), report["warnings"]
+
+
+def test_a_rate_for_more_engines_than_are_simulated_is_refused(dpd) -> None:
+    ran = dpd("size", PAGE, "--rate", "1000", "--input", "6000", "--output", "256")
+    assert ran.code == 2
+    assert "334 prefillers and 170 decoders would be needed" in ran.err
+
+
 def test_a_colocated_endpoint_has_no_ratio(dpd) -> None:
     example = EXAMPLES / "llama-3.3-70b-colocated.yaml"
     ran = dpd("size", example, "--rate", "1", "--input", "100", "--output", "10")

@@ -14,6 +14,7 @@ from dpd.sizing import DEFAULT_PD_BUFFER_BYTES
 PAGE_TOKENS = 256
 BUFFER_SIZES = ("LMCACHE_PD_BUFFER_SIZE", "PD_BUFFER_SIZE")
 
+_MOST_SCALED = 5
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 _CHUNK_SIZE = "LMCACHE_CHUNK_SIZE"
 _HALF = frozenset({"auto", "bfloat16", "float16", "half"})
@@ -35,6 +36,10 @@ class Pages:
         """Whole pages of the buffer; 0 when it is smaller than one."""
         return self.buffer_bytes // (PAGE_TOKENS * self.token_bytes)
 
+    def share(self, routers: int) -> int:
+        """Pages one router owns: an equal share, one more being kept for a router that comes while another leaves."""
+        return self.count // (routers + 1)
+
     @property
     def arithmetic(self) -> str:
         """How the count comes about, in figures."""
@@ -51,6 +56,13 @@ def pages_of(endpoint: Endpoint) -> Pages | None:
     if decoder.flag("--speculative-config") or endpoint.env_value(_CHUNK_SIZE) not in (None, str(PAGE_TOKENS)):
         return None
     return Pages(size, shape.bytes_per_token(decoder.ranks, value_bytes), shape, decoder.ranks)
+
+
+def routers_of(endpoint: Endpoint) -> int:
+    """Return how many routers there may be: the chart runs one, unless the manifest lets them scale."""
+    scaling = endpoint.part("intelligentRoutingSpec", "autoScalingSpec")
+    found: int = scaling.get("maxReplicaCount", _MOST_SCALED) if scaling else 1
+    return max(1, found)
 
 
 def decoder_of(endpoint: Endpoint) -> Role | None:

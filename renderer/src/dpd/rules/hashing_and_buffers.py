@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from math import ceil
 
 from dpd.endpoint import Endpoint, Role
 from dpd.flags import share
 from dpd.instances import facts_of
-from dpd.pages import BUFFER_SIZES, PAGE_TOKENS, buffer_bytes, decoder_of, longest_prompt, pages_of
+from dpd.pages import BUFFER_SIZES, PAGE_TOKENS, buffer_bytes, decoder_of, longest_prompt, pages_of, routers_of
 from dpd.problems import FieldPath, Problem, short, shown, warning
 from dpd.rules.per_role import PODS, told_once
 from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, gib, gpu_memory_left
@@ -68,17 +67,18 @@ def buffers_fit(endpoint: Endpoint) -> Iterator[Problem]:
 
 
 def buffers_hold_the_longest_prompt(endpoint: Endpoint) -> Iterator[Problem]:
-    """A prompt needs all its pages in a decoder's buffer at once; one that does not fit is not disaggregated."""
+    """A prompt needs all its pages in one router's share of a buffer; one that does not fit is not disaggregated."""
     decoder, pages = decoder_of(endpoint), pages_of(endpoint)
     if decoder is None or pages is None:
         return
     longest = longest_prompt(decoder)
     flag = decoder.flag("--max-model-len")
-    needed = ceil(longest / PAGE_TOKENS) if longest else 1
-    if pages.count < needed:
+    needed, routers = longest // PAGE_TOKENS + 1 if longest else 1, routers_of(endpoint)
+    if pages.share(routers) < needed:
         where = flag.path if flag and longest else _size_path(endpoint)
         prompt = f"a prompt of {longest} tokens takes {needed}" if longest else "a prompt takes 1 at least"
-        fact = f"{prompt} of the {pages.count} pages in a decoder's buffer, so it goes direct, without a prefiller"
+        owned = f"{pages.share(routers)} of the {pages.count} pages in a decoder's buffer"
+        fact = f"{prompt}, and a router owns {owned}, so it goes direct, without a prefiller"
         yield warning(where, fact, f"raise PD_BUFFER_SIZE ({pages.arithmetic}), or lower --max-model-len")
 
 

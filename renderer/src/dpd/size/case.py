@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from dpd.endpoint import Endpoint, Role
 from dpd.flags import Flag, share, whole_number
 from dpd.instances import Instance, facts_of, least
-from dpd.pages import BUFFER_SIZES, buffer_bytes, longest_prompt
+from dpd.pages import BUFFER_SIZES, buffer_bytes, longest_prompt, routers_of
 from dpd.size.architecture import Model, RefusedError, Split
 from dpd.sizing import DEFAULT_GPU_MEMORY_UTILIZATION, GIB
 
 DEFAULT_THRESHOLD = 4096
-_MOST_SCALED = 5
 _SEQUENCES = {"prefill": 16, "decode": 32}
 _LARGE_GPU_GIB = 70
 _SEQUENCES_LARGE, _SEQUENCES_SMALL = 1024, 256
@@ -103,16 +102,9 @@ def case_of(endpoint: Endpoint, model: Model, model_name: str) -> Case:
         buffer_on_gpu=any(role.has_gpus for role in endpoint.roles),
         threshold=endpoint.part("pdSpec").get("routingThreshold", DEFAULT_THRESHOLD),
         by_nixl=endpoint.is_disaggregated and not endpoint.transfers_by_lmcache,
-        routers=_routers(endpoint),
+        routers=routers_of(endpoint),
         counts_tokens=endpoint.part("intelligentRoutingSpec").get("routingStrategy") == "kvaware",
     )
-
-
-def _routers(endpoint: Endpoint) -> int:
-    """How many routers there may be: the chart runs one, unless the manifest lets them scale."""
-    scaling = endpoint.part("intelligentRoutingSpec", "autoScalingSpec")
-    found: int = scaling.get("maxReplicaCount", _MOST_SCALED) if scaling else 1
-    return max(1, found)
 
 
 def _buffer(endpoint: Endpoint) -> int | None:

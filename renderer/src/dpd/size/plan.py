@@ -9,7 +9,8 @@ from dpd.size.architecture import RefusedError
 from dpd.size.case import Engine
 from dpd.size.flow.costs import Costs, estimated
 from dpd.size.flow.engine import Limits
-from dpd.size.flow.ratio import Plant, Ratio, Targets, ratio_of
+from dpd.size.flow.outcome import Outcome
+from dpd.size.flow.ratio import MOST_WORKERS, Plant, Ratio, Targets, ratio_of
 from dpd.size.flow.system import Router
 from dpd.size.flow.trace import Workload, drawn
 from dpd.size.hardware import slowest
@@ -32,12 +33,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A question, the costs it was simulated with, and what came out."""
+    """A question, the costs it was simulated with, and what came out; written: with the manifest's own replicas."""
 
     question: Question
     prefill_costs: Costs
     decode_costs: Costs
     ratio: Ratio
+    written: Outcome
 
 
 def answer(sized: Sized, question: Question) -> Answer:
@@ -53,7 +55,27 @@ def answer(sized: Sized, question: Question) -> Answer:
     router = Router(case.threshold, pages, exact=sized.exact)
     plant = Plant(limits[0], limits[1], prefill_costs, decode_costs, router)
     trace = drawn(question.workload, question.requests, question.seed)
-    return Answer(question, prefill_costs, decode_costs, ratio_of(plant, question.workload, question.targets, trace))
+    ratio = ratio_of(plant, question.workload, question.targets, trace)
+    if ratio.prefillers + ratio.decoders > MOST_WORKERS:
+        fact = (
+            f"{ratio.prefillers} prefillers and {ratio.decoders} decoders would be needed, by what one of each can do"
+        )
+        raise RefusedError("--rate", fact, f"ask for a rate that {MOST_WORKERS} engines can do")
+    written = plant.tried(engines[0].replicas, engines[1].replicas, trace)
+    return Answer(question, prefill_costs, decode_costs, ratio, written)
+
+
+def objections(answer: Answer) -> list[tuple[str, str]]:
+    """Return facts and remedies about what was simulated."""
+    ratio, found = answer.ratio, []
+    if not ratio.met:
+        fact = f"even {ratio.prefillers} prefillers and {ratio.decoders} decoders do not answer as quickly as is wanted"
+        found.append((fact, "wish for less, raise --tensor-parallel-size, or use faster GPUs"))
+    crowded = ratio.outcome.ways.get("buffer_full", 0)
+    if crowded:
+        fact = f"{crowded} of {answer.question.requests} requests found no room in a decoder's buffer in time"
+        found.append((f"{fact} and went direct", "raise PD_BUFFER_SIZE, or use more decoders"))
+    return found
 
 
 def _costs(sized: Sized, engine: Engine, question: Question) -> Costs:

@@ -9,7 +9,7 @@ from dpd.size.buffer import Buffer
 from dpd.size.case import Case, Engine
 from dpd.size.flow.outcome import Outcome
 from dpd.size.memory import Memory, sequences_of
-from dpd.size.plan import Answer
+from dpd.size.plan import Answer, objections
 
 _EXAMPLE = 6000
 _DIGITS = 6
@@ -27,8 +27,9 @@ def report(sized: Sized, answer: Answer | None) -> dict[str, Any]:
     if sized.buffer:
         found["buffer"] = _buffer(sized, sized.buffer, answer)
     if answer:
-        found["workload"] = _workload(answer)
-    found["warnings"] = [{"fact": fact, "remedy": remedy} for fact, remedy in advice(sized)]
+        found["workload"] = _workload(answer, case)
+    said = [*advice(sized), *(objections(answer) if answer else ())]
+    found["warnings"] = [{"fact": fact, "remedy": remedy} for fact, remedy in said]
     return found
 
 
@@ -114,7 +115,7 @@ def _in_flight(buffer: Buffer, tokens: int) -> dict[str, Any]:
     }
 
 
-def _workload(answer: Answer) -> dict[str, Any]:
+def _workload(answer: Answer, case: Case) -> dict[str, Any]:
     asked, ratio = answer.question, answer.ratio
     return {
         "rate": asked.workload.rate,
@@ -133,6 +134,7 @@ def _workload(answer: Answer) -> dict[str, Any]:
         "met": ratio.met,
         "disaggregated": _outcome(ratio.outcome),
         "colocated": _outcome(ratio.colocated),
+        "written": {"replicas": [each.replicas for each in case.engines], **_outcome(answer.written)},
     }
 
 

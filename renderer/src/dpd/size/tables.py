@@ -91,7 +91,13 @@ def _workload(work: Report) -> str:
         f"  {work['prefillers']} : {work['decoders']} prefillers to decoders for this rate{met}"
     )
     rows: list[Sequence[str]] = [("", "TTFT p50", "p90", "p99", "TPOT p50", "p90", "p99")]
-    for label, key in ((f"{work['prefillers']} + {work['decoders']}", "disaggregated"), ("colocated", "colocated")):
+    together = f"{work['prefillers'] + work['decoders']} colocated"
+    written = " + ".join(str(each) for each in work["written"]["replicas"])
+    for label, key in (
+        (f"{work['prefillers']} + {work['decoders']}", "disaggregated"),
+        (together, "colocated"),
+        (f"{written}, as it is written", "written"),
+    ):
         rows.append((label, *_quantiles(work[key]["ttft"], 1, "s"), *_quantiles(work[key]["tpot"], 1000, "ms")))
     ways = ", ".join(f"{count} {reason}" for reason, count in sorted(work["disaggregated"]["ways"].items()))
     return f"{lead}\n\n{table(rows)}\nways of the {work['requests']}: {ways}"

@@ -18,7 +18,7 @@ from dpd.size.flow.trace import Arrival, Workload, at_once
 _PROMPTS = 24
 _ROUNDS = 4
 _MOST_ADDED = 12
-_MOST_WORKERS = 64
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,19 @@ class Ratio:
 
 
 def ratio_of(plant: Plant, workload: Workload, targets: Targets, trace: Sequence[Arrival]) -> Ratio:
-    """Return the least numbers of prefillers and decoders that do the workload as wanted, simulated on `trace`."""
+    """Return the least numbers of prefillers and decoders that do the workload as wanted, simulated on `trace`.
+
+    Numbers above MOST_WORKERS are not simulated: then there is no outcome, and `met` is false.
+    """
     prefiller = prefill_rate(plant, workload)
     decoder = decode_rate(plant, workload, targets)
     prefillers, decoders = (_needed(workload.rate, each, targets.room) for each in (prefiller, decoder))
+    if prefillers + decoders > MOST_WORKERS:
+        nothing = outcome_of(())
+        return Ratio(prefiller, decoder, prefillers, decoders, False, nothing, nothing)
     outcome = plant.tried(prefillers, decoders, trace)
     for _ in range(_MOST_ADDED):
-        if not targets.missed(outcome) or prefillers + decoders >= _MOST_WORKERS:
+        if not targets.missed(outcome) or prefillers + decoders >= MOST_WORKERS:
             break
         if targets.missed_gap(outcome):
             decoders += 1
@@ -139,4 +145,4 @@ def _rate(engine: Engine, jobs: list[Job]) -> float:
 
 
 def _needed(rate: float, one: float, room: float) -> int:
-    return min(_MOST_WORKERS // 2, max(1, ceil(rate / (one * room)))) if one else 1
+    return max(1, ceil(rate / (one * room))) if one else 1
