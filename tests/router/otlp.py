@@ -1,6 +1,7 @@
 """A receiver of traces: what is posted to it is decoded with OpenTelemetry's own messages."""
 
 import contextlib
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +65,9 @@ class Receiver:
         assert b"\r\ncontent-type: application/x-protobuf\r\n" in seen.head.lower()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer == TAKEN:
-            self.messages.append(ExportTraceServiceRequest.FromString(seen.body))
+            packed = b"\r\ncontent-encoding: gzip\r\n" in seen.head.lower()
+            body = gzip.decompress(seen.body) if packed else seen.body
+            self.messages.append(ExportTraceServiceRequest.FromString(body))
         writer.write(answer)
 
 

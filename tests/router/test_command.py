@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import os
 import signal
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 from dpd_router.cli import loop_factory, main
+from router.otlp import receiver, tracing
+from router.rig import engine, short
 from support.ports import free_ports
 
 
@@ -79,6 +82,32 @@ def test_the_command_serves_and_ends_with_0_when_told_to(tmp_path, loop):
             process.kill()
     assert process.returncode == 0
     assert output.decode().endswith("[INFO] router stopped: requests_cut=0 transfers_left=0\n")
+
+
+async def test_the_command_sends_the_traces_it_still_has_when_told_to_end(tmp_path):
+    async with receiver() as to, engine() as decoder:
+        pools = {"decode": [{"host": "127.0.0.1", "port": decoder.port}]}
+        path, port = write(tmp_path, pools=pools, tracing=tracing(to))
+        command = [sys.executable, "-m", "dpd_router", "--config", str(path)]
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
+        try:
+            async with httpx.AsyncClient() as client, asyncio.timeout(20):
+                await answered(client, f"http://127.0.0.1:{port}")
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        assert [each.attributes["http.response.status_code"] for each in to.spans if each.kind == "server"][-1] == 200
+
+
+async def answered(client: httpx.AsyncClient, url: str) -> None:
+    """Ask until the router, which is only just starting, has an answer."""
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            if (await client.post(f"{url}/v1/chat/completions", json=short())).status_code == 200:
+                return
+        await asyncio.sleep(0.05)
 
 
 def wait_for(port: int, seconds: float = 20) -> httpx.Response:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from router.otlp import receiver, tracing
 from router.rig import request, router
 from router.simulated import Ports, Sim, pair
 
@@ -57,6 +58,24 @@ async def test_a_short_prompt_is_answered_by_the_decoder_alone(engines):
         assert said(await ask(up, SHORT))
         assert "[INFO] Conditional routing: estimated_tokens=2, threshold=4096, disaggregate=False" in up.lines
     assert engines.prefiller.asked() == before
+
+
+async def test_a_trace_tells_a_transfer_from_what_the_decoder_did_alone(engines):
+    async with receiver() as to:
+        async with over(engines, tracing=tracing(to)) as up:
+            answers = [await ask(up, body) for body in (salted(LONG, "traced: "), {**SHORT, "stream": True})]
+        outers = [each for each in to.spans if each.kind == "server"]
+        taken = {each.attributes["dpd.path"]: to.of(each.trace) for each in outers}
+        assert [each.attributes["dpd.request_id"] for each in outers] == [
+            each.headers["x-request-id"] for each in answers
+        ]
+        own = {"POST /v1/chat/completions", "accept", "queue", "decode first token", "stream"}
+        assert set(taken["direct"]) == own
+        assert set(taken["disaggregated"]) == own | {"prefill", "transfer"}
+        assert taken["disaggregated"]["transfer"].attributes == {"dpd.outcome": "confirmed"}
+        prefill = taken["disaggregated"]["prefill"]
+        assert prefill.attributes["dpd.worker"] == f"127.0.0.1:{engines.prefiller.port}"
+        assert {each.error for each in to.spans} == {None}
 
 
 async def test_a_long_prompt_is_prefilled_elsewhere_and_not_computed_again(engines):

@@ -39,7 +39,7 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
   (dict "job_name" "model"
     "metrics_path" (((.Values.metrics | default dict).modelMetrics | default dict).path | default "/metrics")
     "static_configs" (list (dict "targets" (list (include "dpd.collector.engineTarget" .)) "labels" $labels))) -}}
-{{ include "dpd.collector.config.base" (dict "root" . "jobs" $jobs "otlp" false) }}
+{{ include "dpd.collector.config.base" (dict "root" . "jobs" $jobs) }}
 {{- end }}
 
 {{- define "dpd.collector.routerFile" -}}
@@ -52,20 +52,19 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
   "metric_source" "router" -}}
 {{- range $name, $value := .Values.monitoring.labels }}{{ if $value }}{{ $_ := set $labels $name $value }}{{ end }}{{ end -}}
 {{- $jobs := list (dict "job_name" "router" "static_configs" (list (dict "targets" (list "127.0.0.1:9090") "labels" $labels))) -}}
-{{ include "dpd.collector.config.base" (dict "root" . "jobs" $jobs "otlp" true) }}
+{{ include "dpd.collector.config.base" (dict "root" . "jobs" $jobs "traces" (include "dpd.tracing.exporters" . | fromJson)) }}
 {{- end }}
 
-{{/* Takes {root, jobs, otlp}. */}}
+{{/* Takes {root, jobs, traces}: traces are exporters of what comes by OTLP. */}}
 {{- define "dpd.collector.config.base" -}}
 {{- $interval := include "dpd.collector.interval" .root -}}
 {{- $receivers := dict "prometheus" (dict "config" (dict "global" (dict "scrape_interval" $interval) "scrape_configs" .jobs)) -}}
 {{- $exporters := dict "prometheus" (dict "endpoint" "0.0.0.0:9464") -}}
 {{- $pipelines := dict "metrics" (dict "receivers" (list "prometheus") "processors" (list "memory_limiter") "exporters" (list "prometheus")) -}}
-{{- if .otlp -}}
-  {{- $_ := set $receivers "otlp" (dict "protocols" (dict "grpc" (dict "endpoint" "127.0.0.1:4317") "http" (dict "endpoint" "127.0.0.1:4318"))) -}}
-  {{- $_ := set $exporters "debug" (dict "verbosity" "basic") -}}
-  {{- $_ := set $pipelines.metrics "receivers" (list "prometheus" "otlp") -}}
-  {{- $_ := set $pipelines "traces" (dict "receivers" (list "otlp") "processors" (list "memory_limiter") "exporters" (list "debug")) -}}
+{{- with .traces -}}
+  {{- $_ := set $receivers "otlp" (dict "protocols" (dict "http" (dict "endpoint" "127.0.0.1:4318"))) -}}
+  {{- $exporters = merge $exporters . -}}
+  {{- $_ := set $pipelines "traces" (dict "receivers" (list "otlp") "processors" (list "memory_limiter") "exporters" (keys . | sortAlpha)) -}}
 {{- end -}}
 {{- dict
   "receivers" $receivers

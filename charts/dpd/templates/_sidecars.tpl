@@ -19,7 +19,7 @@
 {{ toYaml $labels }}
 {{- end }}
 
-{{/* Takes {root, env}. */}}
+{{/* Takes {root, env, envFrom}. */}}
 {{- define "dpd.container.collector" -}}
 name: otel-collector
 image: {{ include "dpd.image" (dict "image" .root.Values.collector.image) | quote }}
@@ -29,6 +29,10 @@ ports:
   - {name: otel-metrics, containerPort: 9464}
 env:
   {{- toYaml .env | nindent 2 }}
+{{- with .envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 resources:
   {{- toYaml (.root.Values.metricsCollectorResources | default .root.Values.collector.resources) | nindent 2 }}
 readinessProbe:

@@ -63,6 +63,7 @@ invocationEndpoint: {{ $path | toJson }} is no path of a URL; use letters, digit
 
 {{- define "dpd.check.router" -}}
 {{- include "dpd.check.router.surface" . -}}
+{{- include "dpd.check.router.tracing" . -}}
 {{- include "dpd.check.routing" . -}}
 {{- end }}
 

@@ -18,7 +18,8 @@ transfer.{{ $key }}: {{ $first }} is the first of {{ $ranks }} ports, one per ra
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- with get (merge (dict "8080" "requests" "9090" "the router's metrics" "4317" "OTLP over gRPC" "4318" "OTLP over HTTP") $collector) (int .Values.transfer.notifyPort | toString) }}
+{{- $traces := ternary (dict "4318" "OTLP over HTTP") dict (eq (include "dpd.tracing.collected" .) "true") -}}
+{{- with get (merge (dict "8080" "requests" "9090" "the router's metrics") $traces $collector) (int .Values.transfer.notifyPort | toString) }}
 transfer.notifyPort: {{ int $.Values.transfer.notifyPort }} is taken in the router's pod by {{ . }}; use another port
 {{- end -}}
 {{- end -}}
