@@ -153,6 +153,12 @@ def test_kinds_of_models_are_warned_of_by_name(sized, model, config, said) -> No
     assert any(said in each for each in warnings(sized(PAGE, "--model", model(config))))
 
 
+def test_weights_that_are_made_smaller_while_they_are_loaded_are_told_of(sized, manifest, tmp_path) -> None:
+    (tmp_path / "endpoint.yaml").write_text(manifest({"spec.worker.args": ["-tp", "8", "--quantization", "fp8"]}))
+    told = "--quantization fp8: weights are counted as they lie in the files"
+    assert told in warnings(sized(tmp_path / "endpoint.yaml"))
+
+
 def test_the_index_of_the_models_files_says_what_they_weigh(sized, model) -> None:
     report = sized(PAGE, "--model", model(LLAMA_70B, total=100 * GIB))
     assert report["model"]["weightsBytes"] == 100 * GIB

@@ -1,5 +1,7 @@
 """What a config.json comes to: KV, weights, and what is refused by name."""
 
+from contextlib import suppress
+
 import pytest
 
 from dpd.models import _KNOWN
@@ -200,6 +202,32 @@ def test_what_cannot_be_counted_is_refused_by_name(given, said) -> None:
         model_of(LLAMA_70B | given)
     assert said in str(refused.value)
     assert "; " in str(refused.value)
+
+
+STRANGE: tuple[object, ...] = (None, 0, -1, 3, 10**12, 1.5, "x", "", True, [], [1], {}, {"a": 1}, [[]], float("nan"))
+
+
+@pytest.mark.parametrize(
+    "config", [LLAMA_70B, DEEPSEEK_V3, QWEN3_235B, GPT_OSS_120B], ids=lambda each: each["model_type"]
+)
+def test_whatever_a_configuration_says_it_is_counted_or_refused_and_nothing_else(config) -> None:
+    extra = [
+        "rope_scaling",
+        "text_config",
+        "quantization_config",
+        "sliding_window",
+        "tie_word_embeddings",
+        "model_type",
+    ]
+    for key in [*config, *extra]:
+        for value in STRANGE:
+            with suppress(RefusedError):
+                assert model_of(config | {key: value}).cache.token_bytes(Split(8), 2) > 0
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("llama3", 131072), ("yarn", None)])
+def test_stretched_positions_leave_the_longest_sequence_to_the_engine(kind, longest) -> None:
+    assert model_of(LLAMA_70B | {"rope_scaling": {"rope_type": kind, "factor": 8.0}}).longest == longest
 
 
 def test_the_text_part_of_a_model_with_pictures_is_counted_and_the_rest_is_told() -> None:

@@ -101,7 +101,7 @@ def _room(sized: Sized, buffer: Buffer) -> Iterator[tuple[str, str]]:
 def _kind(case: Case) -> Iterator[tuple[str, str]]:
     model = case.model
     for note in model.notes:
-        yield note, "look at the engine's own count at its start"
+        yield note, "look at what the engine says at its start, and say --overhead or --weights"
     if not case.is_disaggregated:
         return
     if model.cache.latent and not case.by_nixl:

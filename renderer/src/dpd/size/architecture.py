@@ -19,7 +19,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How an engine cuts a model: tensor-parallel and pipeline-parallel ranks, and whether experts are dealt whole."""
+    """How an engine cuts a model: into tensor-parallel ranks and pipeline-parallel stages, a GPU for each."""
 
     tensor: int = 1
     pipeline: int = 1

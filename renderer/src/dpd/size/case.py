@@ -1,6 +1,6 @@
 """What is to be sized: a model, the engines of each role, and the buffer between them. Read from an endpoint's data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dpd.endpoint import Endpoint, Role
 from dpd.flags import Flag, share, whole_number
@@ -94,7 +94,7 @@ def case_of(endpoint: Endpoint, model: Model, model_name: str) -> Case:
         raise RefusedError("spec.pdSpec", fact, "give both roles one --tensor-parallel-size and one --kv-cache-dtype")
     return Case(
         name=endpoint.name,
-        model=model,
+        model=_noted(endpoint, model),
         model_name=model_name,
         instance_types=endpoint.instance_types,
         engines=engines,
@@ -105,6 +105,15 @@ def case_of(endpoint: Endpoint, model: Model, model_name: str) -> Case:
         routers=routers_of(endpoint),
         counts_tokens=endpoint.part("intelligentRoutingSpec").get("routingStrategy") == "kvaware",
     )
+
+
+def _noted(endpoint: Endpoint, model: Model) -> Model:
+    """Note that weights are made smaller while they are loaded, which is not counted."""
+    said = next((flag.value for role in endpoint.roles if (flag := role.flag("--quantization", "-q"))), None)
+    if said is None or (model.weights and said in model.weights.origin):
+        return model
+    note = f"--quantization {said}: weights are counted as they lie in the files"
+    return replace(model, notes=(*model.notes, note))
 
 
 def _buffer(endpoint: Endpoint) -> int | None:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from dpd.size.architecture import Cache, Model
+from dpd.size.architecture import Cache, Model, RefusedError, Weights
 from dpd.size.keys import Keys, Tree
 from dpd.size.parameters import weights
 from dpd.size.refusals import refuse
 
 _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts")
-_WINDOWED = frozenset({"sliding_attention", "chunked_attention"})
+_UNSTRETCHED = frozenset({"", "default", "llama3", "longrope", "su", "mrope"})
+_WINDOWED = ("sliding_attention", "chunked_attention")
 
 
 def model_of(config: Tree, name: str = "config.json") -> Model:
@@ -40,7 +41,7 @@ def model_of(config: Tree, name: str = "config.json") -> Model:
         hidden=keys.maybe("hidden_size", "n_embd") or 0,
         inner=keys.maybe("moe_intermediate_size" if experts else "intermediate_size", "intermediate_size") or 0,
         vocabulary=keys.maybe("vocab_size") or 0,
-        longest=keys.maybe("max_position_embeddings", "n_positions"),
+        longest=_longest(keys),
         notes=tuple(notes),
     )
 
@@ -49,8 +50,6 @@ def with_weights(model: Model, total: float | None, origin: str) -> Model:
     """Return the model with as many bytes of weights as its files have, or a flag says."""
     if total is None:
         return model
-    from dpd.size.architecture import Weights
-
     found = model.weights.scaled(total, origin) if model.weights else Weights(total, 0, 0, total / 2, origin)
     return replace(model, weights=found)
 
@@ -62,8 +61,19 @@ def _cache(keys: Keys) -> Cache:
     if latent:
         return Cache(layers, heads, 1, 0, latent=latent + keys.whole("qk_rope_head_dim"))
     head_dim = keys.maybe("head_dim") or keys.whole("hidden_size", "n_embd") // heads
+    if not head_dim:
+        raise RefusedError(keys.name, f"hidden_size is less than the {heads} heads", "repair one of them")
     windowed, window = _windows(keys, layers)
     return Cache(layers, heads, _kv_heads(keys, heads), head_dim, windowed=windowed, window=window)
+
+
+def _longest(keys: Keys) -> int | None:
+    """Tokens the model was made for; None when its positions are stretched, by how much being the engine's matter."""
+    scaling = keys.part("rope_scaling")
+    kind = scaling.text("rope_type") or scaling.text("type")
+    if kind not in _UNSTRETCHED:
+        return None
+    return keys.maybe("max_position_embeddings", "n_positions")
 
 
 def _kv_heads(keys: Keys, heads: int) -> int:

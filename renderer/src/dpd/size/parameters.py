@@ -156,4 +156,4 @@ def _sparse_layers(keys: Keys, layers: int) -> int:
     first = keys.maybe("first_k_dense_replace") or 0
     every = keys.maybe("decoder_sparse_step", "moe_layer_freq", "interleave_moe_layer_step") or 1
     alone = len([each for each in keys.items("mlp_only_layers") if isinstance(each, int)])
-    return (layers - first) // every - alone
+    return max(0, (layers - first) // every - alone)
