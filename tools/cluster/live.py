@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cluster import components, dns, host, network
+from cluster import components, dns, host, hugepages, network
 from cluster.archive import write as write_image
 from cluster.daemons import Daemons, running
 from cluster.kubectl import Kubectl
@@ -180,6 +180,7 @@ def _node(configurations: dict[str, Path]) -> None:
     _DAEMONS.start(
         "kubelet",
         [
+            *hugepages.command(FOLDER, FOLDER / "kubelet"),
             str(BOX),
             "kubelet",
             f"--config={settings}",
