@@ -248,3 +248,25 @@ async def test_a_client_that_leaves_during_prefill_leaves_a_drain_in_its_trace()
         assert outer.attributes["dpd.end"] == "drained"
         assert [each.name for each in others] == ["accept", "queue", "prefill", "transfer", "drain"]
         assert others[-1].attributes == {"dpd.worker": f"127.0.0.1:{decoder.port}", "dpd.status": "200"}
+
+
+async def test_a_prefiller_that_is_late_is_an_error_of_its_attempt_and_the_next_one_has_a_span_too():
+    go_on = asyncio.Event()
+
+    async def slow(seen, reader, writer):
+        await go_on.wait()
+        writer.write(OK)
+
+    async with receiver() as to, engine(slow) as late, engine() as prefiller, engine() as decoder:
+        async with router(
+            [late, prefiller], [decoder], tracing=tracing(to), timeouts={"prefillSeconds": 0.2, "graceSeconds": 5}
+        ) as up:
+            while not late.seen:
+                assert b"200 OK" in await up.post(long())
+            go_on.set()
+        trace, span, _ = leg(late.seen[0])
+        legs = [each for each in to.spans if each.trace == trace and each.name == "prefill"]
+        assert [(each.error, each.attributes["dpd.attempt"]) for each in legs] == [("prefill_late", 1), (None, 2)]
+        assert legs[0].id == span
+        (outer,) = [each for each in to.spans if each.trace == trace and each.kind == "server"]
+        assert (outer.attributes["dpd.path"], outer.error, outer.notes) == ("disaggregated", None, [])

@@ -134,6 +134,8 @@ class Exporter:
                 status = answer.status
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             raise _LaterError(f"cannot be reached: {error!r}") from None
+        except Exception as error:  # noqa: BLE001 - one message, not all after it
+            return f"cannot be told: {error!r}"
         if status in _LATER:
             raise _LaterError(f"answers {status}")
         return "" if 200 <= status < 300 else f"answers {status}"
