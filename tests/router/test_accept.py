@@ -54,6 +54,30 @@ def test_a_body_that_is_no_json_object_is_the_clients_mistake(raw, text):
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"messages":[' + b"{}," * 1_000_001 + b"{}]}",
+        b'{"messages":[' + b"[" * 1_000_001,
+        b'{"messages":"m","x":{' + b'"a":1,' * 1_000_001 + b'"b":1}}',
+        b'{"prompt":[' + b"1," * 2_000_001 + b"1]}",
+    ],
+    ids=["objects", "depth", "members", "numbers"],
+)
+def test_what_would_take_many_times_its_bytes_in_memory_is_refused_before_it_is_read(raw):
+    with pytest.raises(BadRequestError) as refused:
+        accept(ask(raw), "/v1/chat/completions")
+    assert refused.value.message == (
+        "The body holds more than 1000000 members and lists, or 2000000 items; send text as one string."
+    )
+
+
+def test_a_long_prompt_is_read_however_it_is_written():
+    text = "{'a': [1, 2]}, " * 90_000
+    for prompt in (text, list(range(1_000_000))):
+        assert accepted(prompt=prompt).body["prompt"] == prompt
+
+
 def test_a_body_without_transfer_parameters_is_kept_byte_for_byte():
     raw = b' { "prompt" : "a\\u0041" , "seed":12345678901234567890123 , "x": 1.50 }\n'
     assert accept(ask(raw), "/v1/chat/completions").raw is raw

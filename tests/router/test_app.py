@@ -56,6 +56,8 @@ async def test_models_are_asked_of_an_engine_that_answers():
         for _ in range(2):
             answer = await up.raw(get("/v1/models"))
             assert answer.endswith(OK[-2:])
+        line = f"method=GET path=/v1/models status=200 route=direct reason=relayed decoder=127.0.0.1:{well.port}"
+        assert sum(line in each for each in up.lines) == 2
 
 
 async def test_models_without_an_engine_are_a_503():

@@ -240,6 +240,14 @@ async def test_a_key_that_was_recognised_goes_no_further_and_is_counted_by_its_n
         assert not any("k-secret" in line for line in up.lines)
 
 
+async def test_a_key_that_is_sent_twice_goes_no_further_either(tmp_path):
+    (tmp_path / "team").write_text("k-secret")
+    async with engine() as decoder, router(decode=[decoder], auth={"keysDirectory": str(tmp_path)}) as up:
+        for again in (b"x-api-key: k-secret\r\n", bearer("k-secret")):
+            await up.post(short(), headers=bearer("k-secret") + again)
+            assert b"k-secret" not in decoder.seen[-1].head
+
+
 async def test_a_key_may_be_forwarded_when_engines_ask_for_it_too(tmp_path):
     (tmp_path / "team").write_text("k")
     auth = {"keysDirectory": str(tmp_path), "forward": True}

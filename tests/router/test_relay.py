@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import json
+import re
 
 import pytest
 
@@ -74,6 +75,26 @@ async def test_headers_pass_both_ways_and_the_request_id_is_echoed():
         assert b"x-request-id: mine\r\n" in answer
         assert b"x-engine: 1\r\n" in answer
         assert b"keep-alive: timeout" not in answer
+
+
+async def test_two_requests_of_one_id_have_two_names_where_engines_are_asked_and_one_where_clients_are_answered():
+    both = asyncio.Event()
+
+    async def once_both_came(seen, reader, writer):
+        if len(decoder.seen) == 2:
+            both.set()
+        await both.wait()
+        writer.write(OK)
+
+    async with engine(once_both_came) as decoder, router(decode=[decoder]) as up:
+        asked = (up.post(short(), headers=b"x-request-id: mine\r\n") for _ in range(2))
+        answers = await asyncio.gather(*asked)
+        assert all(answer.startswith(b"HTTP/1.1 200") and b"x-request-id: mine\r\n" in answer for answer in answers)
+        names = sorted(re.search(rb"x-request-id: (\S+)", each.head)[1] for each in decoder.seen)
+        assert names[0] == b"mine"
+        assert re.fullmatch(rb"mine-[0-9a-f]{8}", names[1])
+        await up.post(short(), headers=b"x-request-id: mine\r\n")
+        assert b"x-request-id: mine\r\n" in decoder.seen[2].head.lower()
 
 
 @pytest.mark.parametrize("given", [b"a" * 200, b"a b", b"", b"\xe9"])

@@ -351,6 +351,7 @@ async def test_a_caller_without_a_key_is_denied_in_the_apis_words(boto, tmp_path
             assert response["Error"]["Code"] == "AccessDeniedException"
             assert response["ResponseMetadata"]["HTTPStatusCode"] == 403
         assert decoder.seen == []
+        assert sum("status=403" in line and "code=invalid_api_key" in line for line in up.lines) == 2
 
 
 async def test_boto3_brings_a_key_in_a_header_of_its_own(boto, tmp_path):

@@ -25,8 +25,29 @@ class AccessLog:
         if failed or self.sample >= 1 or crc32(record.request_id.encode()) < self.sample * _WHOLE:
             self.log.access(access(record))
 
-    def refused(self, ask: Ask | None, error: RouterError) -> None:
-        """Write the line of a request that the router answered itself; `ask` is None when its head was not read."""
+    def fetched(self, ask: Ask, status: int, size: int, worker: str) -> None:
+        """Write the line of what one engine was asked for as the client asked for it, outside the path: its models."""
+        self.record(
+            Record(
+                request_id=ask.request_id,
+                method=ask.method,
+                path=ask.path,
+                caller=ask.caller,
+                status=status,
+                route=Route.DIRECT,
+                reason=Reason.RELAYED,
+                end=End.COMPLETE,
+                decoder=worker,
+                bytes_in=len(ask.body),
+                bytes_out=size,
+            )
+        )
+
+    def refused(self, ask: Ask | None, error: RouterError, status: int = 0) -> None:
+        """Write the line of a request that the router refused; `ask` is None when its head was not read.
+
+        `status` is what the client was told where its API has another one for this error.
+        """
         end = End.REFUSED if error.status < 500 else End.UNAVAILABLE if error.status == 503 else End.ROUTER_ERROR
         self.log.access(
             access(
@@ -35,7 +56,7 @@ class AccessLog:
                     method=ask.method if ask else "-",
                     path=ask.path if ask else "-",
                     caller=ask.caller if ask else "",
-                    status=error.status,
+                    status=status or error.status,
                     route=Route.NONE,
                     reason=Reason.INVALID,
                     end=end,

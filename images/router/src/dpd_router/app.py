@@ -66,7 +66,7 @@ class App:
     def _refuse(self, exchange: Exchange, error: RouterError) -> None:
         exchange.refuse(error)
         self.metrics.count(exchange.ask.path, exchange.status)
-        self.access.refused(exchange.ask, error)
+        self.access.refused(exchange.ask, error, exchange.status)
 
     async def _dispatch(self, exchange: Exchange) -> None:
         path, method = exchange.ask.path, exchange.ask.method
@@ -100,6 +100,7 @@ class App:
                 continue
             except LegDiedError:
                 continue  # reading a list twice does no harm
+            self.access.fetched(ask, exchange.status, exchange.bytes_out, worker.name)
             return
         raise UnavailableError("No worker can answer now; try again later.", retry_after=self.policy.retry_after)
 

@@ -49,16 +49,18 @@ class Gate:
         return Admission(headers if self._forward else kept, caller, body_bytes)
 
     def _recognise(self, keyring: Keyring, headers: Headers) -> tuple[str, Headers, RouterError | None]:
-        """Return the key's name, and the headers without the one that held it."""
-        message = _MISSING
-        for position, (name, value) in enumerate(headers):
-            key = _presented(name.lower(), value)
-            if key is None:
-                continue
-            caller = keyring.name_of(key)
-            if caller is not None:
-                return caller, [*headers[:position], *headers[position + 1 :]], None
-            message = _UNKNOWN
+        """Return the first key's name, and the headers without those that hold one we know."""
+        caller, message, kept = "", _MISSING, []
+        for header in headers:
+            key = _presented(header[0].lower(), header[1])
+            name = keyring.name_of(key) if key is not None else None
+            if name is None:
+                kept.append(header)
+                message = message if key is None else _UNKNOWN
+            else:
+                caller = caller or name
+        if caller:
+            return caller, kept, None
         return "", headers, UnauthorizedError(message, code="invalid_api_key")
 
 

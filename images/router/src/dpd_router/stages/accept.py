@@ -10,6 +10,10 @@ from dpd_router.bodies import encode, stripped
 from dpd_router.errors import BadRequestError
 from dpd_router.types import Ask, Body, Request
 
+# About 200 MB as objects at the worst.
+_MOST_PARTS = 1_000_000
+_MOST_ITEMS = 2_000_000
+
 
 def accept(ask: Ask, invocation: str) -> Request:
     """Return the request in `ask`; `invocation` is the path that `/invocations` stands for.
@@ -36,6 +40,7 @@ def accept(ask: Ask, invocation: str) -> Request:
 def _parsed(raw: bytes) -> Body:
     if not raw.strip():
         raise BadRequestError("The body is empty; send a JSON object with messages or a prompt.", code="empty_body")
+    _check_size(raw)
     try:
         body = msgspec.json.decode(raw)
     except UnicodeDecodeError as error:
@@ -51,6 +56,18 @@ def _parsed(raw: bytes) -> Body:
             "The body is not a JSON object with members; send messages or a prompt.", code="invalid_json"
         )
     return body
+
+
+def _check_size(raw: bytes) -> None:
+    """Refuse what would take many times its bytes as objects, and seconds to read; counting takes milliseconds.
+
+    What stands in strings is counted, too: a prompt of a million tokens has far fewer of these characters.
+    """
+    if len(raw) <= min(_MOST_PARTS, _MOST_ITEMS):
+        return
+    if sum(map(raw.count, (b"{", b"[", b":"))) > _MOST_PARTS or raw.count(b",") > _MOST_ITEMS:
+        fact = f"more than {_MOST_PARTS} members and lists, or {_MOST_ITEMS} items"
+        raise BadRequestError(f"The body holds {fact}; send text as one string.", code="too_many_parts")
 
 
 def _no_text(fact: str) -> BadRequestError:

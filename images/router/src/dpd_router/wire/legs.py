@@ -1,6 +1,7 @@
 """The path's upstream side on real connections."""
 
 from collections.abc import Callable
+from secrets import token_hex
 
 from dpd_router.errors import LegDiedError, shaped
 from dpd_router.pool import Worker
@@ -147,20 +148,27 @@ def _value(head: ResponseHead, name: bytes) -> bytes:
 
 
 class WireLegs:
-    """Sends legs over kept connections. `retry_after` is for an engine's 429 and 503 that do not say it."""
+    """Sends legs over kept connections. `retry_after` is for an engine's 429 and 503 that do not say it.
+
+    No two legs under way have one name, even where clients send one id twice: there are engines that keep requests by
+    it, mix up two of one name and finish neither.
+    """
 
     def __init__(self, connections: Connections, deadlines: Deadlines | None = None, retry_after: int = 5) -> None:
         self._connections = connections
         self._deadlines = deadlines or Deadlines()
         self._retry_after = retry_after
+        self._names: set[str] = set()
 
     async def collect(self, worker: Worker, call: Call, request_id: str) -> Reply:
         """Send a leg and read its reply whole. Raises ConnectFailedError, LegDiedError."""
         sink = _Collector()
         upstream = await self._connections.acquire(worker.address.host, worker.address.port)
+        name = self._name(request_id)
         try:
-            await upstream.begin(request_message(call, worker.name, request_id), sink)
+            await upstream.begin(request_message(call, worker.name, name), sink)
         finally:
+            self._names.discard(name)
             self._connections.release(upstream)
         return sink.reply()
 
@@ -175,8 +183,9 @@ class WireLegs:
         sink = _Relay(upstream, client, hold=hold, first=first)
         sink.watchdog = watchdog = Watchdog(self._deadlines, streams=call.streams, late=sink.give_up)
         client.when_gone = sink.client_left
+        name = self._name(client.ask.request_id)
         try:
-            await upstream.begin(request_message(call, worker.name, client.ask.request_id), sink)
+            await upstream.begin(request_message(call, worker.name, name), sink)
             if sink.unreachable:
                 raise LegDiedError(_NO_ENGINE, late=sink.status == _GATEWAY_TIMEOUT)
             sink.finish(self._retry_after)
@@ -184,7 +193,15 @@ class WireLegs:
             if not sink.left:
                 raise LegDiedError(str(died), told=sink.told, late=died.late or sink.late) from None
         finally:
+            self._names.discard(name)
             watchdog.stop()
             client.when_gone = None
             self._connections.release(upstream)
         return Outcome(End.CLIENT_LEFT if client.gone else End.COMPLETE, sink.status)
+
+    def _name(self, request_id: str) -> str:
+        name = request_id
+        while name in self._names:
+            name = f"{request_id}-{token_hex(4)}"
+        self._names.add(name)
+        return name
