@@ -173,3 +173,9 @@ def test_a_drain_reads_the_same_prompt_under_the_same_tag_and_asks_for_one_token
 )
 def test_what_a_prefillers_status_means(status, verdict):
     assert transfer(Reply(status, [], b"")) is verdict
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_prefiller_whose_proxy_has_no_room_did_not_begin_whatever_the_status(status):
+    assert transfer(Reply(status, [(b"X-Dpd-Upstream", b"limited")], b"")) is Verdict.BUSY
+    assert transfer(Reply(503, [(b"x-dpd-upstream", b"unreachable")], b"")) is Verdict.RETRY

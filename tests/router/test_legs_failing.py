@@ -12,6 +12,11 @@ UNREACHABLE = (
     b"HTTP/1.1 %d X\r\nx-dpd-upstream: unreachable\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 )
 
+LIMITED = (
+    b"HTTP/1.1 %d X\r\nx-dpd-upstream: limited\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n"
+    b'{"error":"Too many"}'
+)
+
 
 def answering(raw):
     async def answer(seen, reader, writer):
@@ -197,3 +202,17 @@ async def test_engines_killed_one_after_the_other_fail_nobody_who_was_told_nothi
             assert [statuses(await each) for each in asked] == [[200]] * 10
             await victim.open(victim.port)
             await up.until(lambda: all(each.up for each in up.router.pool.all()))
+
+
+async def test_a_worker_without_room_is_not_held_to_have_failed():
+    limited = LIMITED % 503
+    async with (
+        engine(answering(limited)) as full,
+        engine() as other,
+        router(decode=[full, other], ejection={"failures": 1}) as up,
+    ):
+        answers = [await up.post(short(seed=number)) for number in range(6)]
+        assert sorted(statuses(each)[0] for each in answers) == [200] * 3 + [503] * 3
+        told = next(each for each in answers if statuses(each) == [503])
+        assert b"retry-after" in told
+        assert body_of(told)["error"]["message"] == "Too many"

@@ -119,8 +119,9 @@ async def test_two_prefillers_are_tried_and_no_more():
     assert w.record.status == 200
 
 
-async def test_a_busy_prefiller_leaves_nothing_to_drain():
-    w = world(plan={"p0:8081": [Reply(429, [], b"")]})
+@pytest.mark.parametrize("reply", [Reply(429, [], b""), Reply(503, [(b"X-Dpd-Upstream", b"limited")], b"")])
+async def test_a_busy_prefiller_leaves_nothing_to_drain(reply):
+    w = world(plan={"p0:8081": [reply]})
     await w.ask(LONG_ASK)
     assert [entry[0] for entry in w.legs.sent_to("d0:8081")] == ["relay"]
     assert w.record.route is Route.DIRECT

@@ -94,7 +94,8 @@ class Delivery(Generic[C]):
         self._judge(request, worker, outcome)
         if handoff.params is not None and not read and outcome.status != OK:
             # Refused or cut off before the pages were read: another leg has to read them.
-            self.drains.later(request, handoff, worker, sure=0 < outcome.status < SERVER_ERROR)
+            sure = outcome.limited or 0 < outcome.status < SERVER_ERROR
+            self.drains.later(request, handoff, worker, sure=sure)
         else:
             handoff.free()
         if died is not None:
@@ -106,7 +107,7 @@ class Delivery(Generic[C]):
     def _judge(self, request: Request, worker: Worker, outcome: Outcome) -> None:
         if outcome.end is End.UPSTREAM_DIED:
             self.pool.failed(worker, request.raw)
-        elif outcome.end is End.COMPLETE:
+        elif outcome.end is End.COMPLETE and not outcome.limited:
             self.pool.answered(worker, outcome.status, request.raw)
 
     async def _elsewhere(

@@ -16,6 +16,7 @@ from dpd_router.errors import ConnectFailedError, LegDiedError
 from dpd_router.handoff import Handoff
 from dpd_router.ledger import Room
 from dpd_router.pool import Pool, Worker
+from dpd_router.proxied import limited
 from dpd_router.seams import Client, Collects, Notices
 from dpd_router.stages.prefill import prefill
 from dpd_router.stages.transfer import prompt_tokens, transfer
@@ -201,7 +202,8 @@ class Handover:
         with self.pool.flight(attempt.prefiller, attempt.tokens) as worker:
             try:
                 reply = await self.legs.collect(worker, call, attempt.request.request_id)
-                self.pool.answered(worker, reply.status, attempt.request.raw)
+                if not limited(reply.headers):
+                    self.pool.answered(worker, reply.status, attempt.request.raw)
                 return _Sent(reply, begun=True)
             except ConnectFailedError:
                 self.pool.mark_down(worker)

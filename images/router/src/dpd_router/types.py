@@ -227,10 +227,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a relayed leg ended; `status` is the engine's, 0 when it sent none."""
+    """How a relayed leg ended; `status` is the engine's, 0 when it sent none; `limited`: the worker had no room."""
 
     end: End
     status: int
+    limited: bool = False
 
 
 class Verdict(StrEnum):

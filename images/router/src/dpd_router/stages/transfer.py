@@ -2,6 +2,7 @@
 
 import msgspec
 
+from dpd_router.proxied import limited
 from dpd_router.types import Reply, Verdict
 
 # The worker turned the request away before it began with it.
@@ -27,7 +28,7 @@ def transfer(reply: Reply) -> Verdict:
     """
     if reply.status == 200:
         return Verdict.READY
-    if reply.status in _BUSY:
+    if reply.status in _BUSY or limited(reply.headers):
         return Verdict.BUSY
     if 400 <= reply.status < 500 and reply.status != _TOO_SLOW:
         return Verdict.REFUSED

@@ -5,6 +5,7 @@ from secrets import token_hex
 
 from dpd_router.errors import LegDiedError, shaped
 from dpd_router.pool import Worker
+from dpd_router.proxied import limited, unreachable
 from dpd_router.stages.stream import request_message
 from dpd_router.types import Call, End, Outcome, Reply
 from dpd_router.wire.connections import Connections
@@ -14,8 +15,6 @@ from dpd_router.wire.upstream import ResponseHead, Upstream
 
 MAX_COLLECTED = 16 * 1024 * 1024
 MAX_ERROR = 1024 * 1024
-# How a worker's own proxy marks an answer that is its own, because its engine gave none.
-_UPSTREAM, _UNREACHABLE = b"x-dpd-upstream", b"unreachable"
 _NO_ENGINE = "the worker's proxy had no answer of its engine"
 _ERROR, _GATEWAY_TIMEOUT = 400, 504
 _LATER = (429, 503)
@@ -63,14 +62,14 @@ class _Relay:
         self.told = False
         self.left = False
         self.late = False
-        self.unreachable = False
+        self.unreachable = self.limited = False
         self.raw = exchange.raw
 
     def head(self, head: ResponseHead) -> None:
         """Begin the client's response."""
         self.status = head.status
         if head.status >= _ERROR:
-            self.unreachable = _value(head, _UPSTREAM) == _UNREACHABLE
+            self.unreachable, self.limited = unreachable(head.headers), limited(head.headers)
             length = _value(head, b"content-length")
             if self.unreachable or (length.isdigit() and int(length) <= MAX_ERROR):
                 self._error = head
@@ -197,7 +196,7 @@ class WireLegs:
             watchdog.stop()
             client.when_gone = None
             self._connections.release(upstream)
-        return Outcome(End.CLIENT_LEFT if client.gone else End.COMPLETE, sink.status)
+        return Outcome(End.CLIENT_LEFT if client.gone else End.COMPLETE, sink.status, sink.limited)
 
     def _name(self, request_id: str) -> str:
         name = request_id
