@@ -1,4 +1,7 @@
-"""Real balancers in front of routers: nginx, which learns from connections alone, and HAProxy, which asks /health."""
+"""Real balancers in front of routers: nginx, which learns from connections alone, and HAProxy, which asks /health.
+
+`GET /all-well` is 200 when HAProxy sends to every router; nginx cannot say, and tries one that failed after a second.
+"""
 
 import contextlib
 import os
@@ -20,6 +23,7 @@ http {{
   upstream routers {{ {servers} keepalive 16; }}
   server {{
     listen 127.0.0.1:{port};
+    location = /all-well {{ return 200; }}
     location / {{
       proxy_pass http://routers; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_buffering off; proxy_next_upstream error; proxy_read_timeout 300;
@@ -35,10 +39,13 @@ defaults
   timeout connect 2s
   timeout client 300s
   timeout server 300s
+  timeout check 10s
   option redispatch
   retries 3
 frontend clients
   bind 127.0.0.1:{port}
+  monitor-uri /all-well
+  monitor fail if {{ nbsrv(routers) lt {count} }}
   default_backend routers
 backend routers
   option httpchk GET /health
@@ -75,5 +82,5 @@ def nginx_of(folder: Path, port: int, routers: Sequence[int]) -> tuple[list[str]
 def _haproxy(folder: Path, port: int, routers: Sequence[int]) -> tuple[list[str], dict[str, str]]:
     found = haproxy.find()
     lines = [f"  server r{each} 127.0.0.1:{each} check inter 100ms fall 1 rise 1" for each in routers]
-    (folder / "haproxy.cfg").write_text(HAPROXY.format(port=port, servers="\n".join(lines)))
+    (folder / "haproxy.cfg").write_text(HAPROXY.format(port=port, count=len(lines), servers="\n".join(lines)))
     return [found.program, "-db", "-f", str(folder / "haproxy.cfg")], found.environment

@@ -1,7 +1,10 @@
 """A rolling restart of two routers behind a balancer, under load."""
 
 import asyncio
+import contextlib
 from pathlib import Path
+
+import httpx
 
 from router.balancers import balancer
 from router.fleet import RouterProcess, Tally, asked, load
@@ -55,7 +58,8 @@ async def rolling_restart(kind: str, folder: Path, *, rounds: int, clients: int)
                         statuses.append(await each.stop())
                         each.start()
                         await each.ready()
-                        await asyncio.sleep(0.7)  # the balancer has it again before its neighbour goes
+                        await _listening(port)
+                        await asyncio.sleep(1)  # nginx tries it again before its neighbour goes
                 stop.set()
                 await task
         finally:
@@ -65,14 +69,10 @@ async def rolling_restart(kind: str, folder: Path, *, rounds: int, clients: int)
 
 
 async def _listening(port: int) -> None:
-    async with asyncio.timeout(30):
+    """Wait until the balancer sends to every router."""
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
         while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            await writer.wait_closed()
-            await asyncio.sleep(0.5)  # HAProxy has asked everybody by then
-            return
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(f"http://127.0.0.1:{port}/all-well")).status_code == 200:
+                    return
+            await asyncio.sleep(0.05)

@@ -173,6 +173,7 @@ async def settled(w: World) -> None:
     """Wait until nothing is held; a NixlConnector prefiller looks at its leases only while it has work."""
     for each in w.engines:
         await each.ask("/sim/delay", {"step": 0})
+        await each.ask("/sim/errors", {"count": 0})  # those that nobody has met yet would spoil the last request
     await w.healthy()
     for _ in range(800 if w.connector == NIXL else 0):
         if not any(each.leased for each in w.prefillers):

@@ -177,7 +177,10 @@ class World:
         expected = await answer_of(self.decoders[0], body)
         mark = len(self.lines("route=disaggregated"))
         assert (await self.post(body)).text == expected
-        await self.saw("route=disaggregated", mark + 1)
+        try:
+            await self.saw("route=disaggregated", mark + 1)
+        except TimeoutError:
+            raise AssertionError("not by both roles:\n" + "\n".join(self.up.lines[-10:])) from None
         await self.quiet()
 
     async def post(self, body: dict[str, Any], path: str = PATH) -> "Answer":

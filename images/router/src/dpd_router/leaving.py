@@ -17,6 +17,8 @@ from dpd_router.wire.downstream import Doors
 
 LAST_SHARE = 0.1  # of the grace, for what those who were told leave behind
 LAST_SECONDS = 10.0
+SILENT_SECONDS = 1.0  # how long a connection brings nothing until it is closed under its client's hands
+TURNS = 3  # of the loop, so that one of them reads and accepts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,12 @@ class Leaving:
         deadline = loop.time() + self.grace
         self.doors.open = False  # /health says so, and every answer is its connection's last
         await asyncio.sleep(min(self.leave, self.grace))  # whoever balances is still sending: it is served
+        for _ in range(TURNS):
+            await asyncio.sleep(0)  # a busy machine lets much come in before a timer is seen: it is taken in first
         self.close()
-        for connection in list(self.doors.inside):
-            connection.retire()
-        await self._wait(deadline - loop.time() - min(LAST_SECONDS, self.grace * LAST_SHARE))
+        last = deadline - min(LAST_SECONDS, self.grace * LAST_SHARE)
+        await self._retire(last)
+        await self._wait(last - loop.time())
         text = "The router is shutting down; try again."
         error = UnavailableError(text, code="shutting_down", retry_after=self.retry_after)
         cut = sum(connection.cut(error) for connection in list(self.doors.inside))
@@ -50,6 +54,13 @@ class Leaving:
         for connection in list(self.doors.inside):
             connection.close()
         self.tell(f"router stopped: requests_cut={cut} transfers_left={left}")
+
+    async def _retire(self, last: float) -> None:
+        """Close connections as they fall silent, until all have, or `last` on the loop's clock."""
+        loop, silent = asyncio.get_running_loop(), min(SILENT_SECONDS, self.grace * LAST_SHARE)
+        # Every one is asked, every time: who is silent closes now, and not when an earlier one has fallen silent too.
+        while sum(each.retire(silent) for each in list(self.doors.inside)) and loop.time() < last:  # noqa: ASYNC110
+            await asyncio.sleep(silent / 10)
 
     async def _wait(self, seconds: float) -> None:
         if self.doors.tasks:

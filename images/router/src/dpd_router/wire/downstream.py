@@ -123,10 +123,18 @@ class Downstream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def retire(self) -> None:
-        """Close now when nothing is under way; otherwise the response that is under way will be the last."""
-        if self._current is None and not self._waiting and not self._reader.busy:
+    def retire(self, silent: float) -> bool:
+        """Close when nothing came for `silent` seconds; say whether a request is or may yet be under way.
+
+        A client that connects, or sends on a kept connection, does not know that the house closes: to close on its
+        request would be to lose it. Whatever is answered from now on is its connection's last.
+        """
+        young = self._loop.time() - self._since <= silent
+        if self._current is not None or self._waiting or young:
+            return True
+        if not self._reader.busy:
             self.close()
+        return False
 
     def cut(self, error: RouterError) -> bool:
         """Tell the client of a request that is under way that it is not answered any further; say if there is one."""

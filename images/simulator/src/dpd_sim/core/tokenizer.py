@@ -43,6 +43,11 @@ def piece(token: int) -> str:
     return (" " if mark == 2 else "") + raw.decode("utf-8", "replace")
 
 
+def marker(token: int) -> str:
+    """Name of a special token; empty for any other."""
+    return SPECIALS[token] if 0 <= token < len(SPECIALS) else ""
+
+
 def is_token(value: int) -> bool:
     """Whether this tokenizer can produce the id."""
     return 0 <= value < len(SPECIALS) or (value >> 48) in (1, 2)

@@ -90,9 +90,10 @@ class Admin:
         return JSONResponse({})
 
     async def errors(self, request: Request) -> Response:
-        """The next requests get a status: {"count": 1, "status": 500}."""
+        """The next requests get a status: {"count": 1, "status": 500}; with {"count": 0} none does any more."""
         body = await _body(request)
-        self._errors += [int(body.get("status", 500))] * int(body.get("count", 1))
+        count = int(body.get("count", 1))
+        self._errors = self._errors + [int(body.get("status", 500))] * count if count else []
         return JSONResponse({})
 
     async def delay(self, request: Request) -> Response:

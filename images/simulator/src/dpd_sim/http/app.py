@@ -143,7 +143,7 @@ class Api:
             ids = [*begin, *tokenizer.encode(body["prompt"])]
         else:
             raise ApiError("prompt or messages is required", param="prompt")
-        names = [tokenizer.piece(i) or tokenizer.SPECIALS[i] for i in ids] if body.get("return_token_strs") else None
+        names = [tokenizer.piece(i) or tokenizer.marker(i) for i in ids] if body.get("return_token_strs") else None
         answer = {"count": len(ids), "max_model_len": self._limits.max_model_len, "tokens": ids, "token_strs": names}
         return JSONResponse(answer)
 
@@ -183,7 +183,10 @@ async def read(request: Request) -> dict[str, Any]:
     if media not in {"application/json", ""} and not media.endswith("+json"):
         raise ApiError("Unsupported Media Type: Only 'application/json' is allowed")
     try:
-        body = json.loads(await request.body())
+        raw = await request.body()
+        body = json.loads(raw)
+        if b"\\ud" in raw.lower():
+            json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise ApiError(f"JSON decode error: {error}") from None
     if type(body) is not dict:

@@ -74,7 +74,7 @@ def _check(field: Field, value: Any) -> None:
         )
     if field.kind not in {"int", "number"}:
         return
-    if not math.isfinite(value):
+    if type(value) is float and not math.isfinite(value):
         raise ApiError(f"{field.name} must be a finite number, got {value}.", param=field.name)
     if field.low is not None and value < field.low:
         raise ApiError(f"{field.name} must be at least {field.low}, got {value}.", param=field.name)

@@ -1,12 +1,14 @@
 """Tool calls, in their least form: when a call is forced, the answer is that call with made-up arguments."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dpd_sim.core.text import fingerprint
 from dpd_sim.http.errors import ApiError
+
+MOST = 10_000  # items or characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def choose(body: Mapping[str, Any], auto_allowed: bool) -> Call | None:
     name = next(iter(functions)) if choice == "required" else _chosen(choice)
     if name not in functions:
         raise ApiError(f"The tool specified in `tool_choice` does not match any of the specified `tools`: {name}")
-    return Call(name, json.dumps(_arguments(functions[name])), choice == "required")
+    return Call(name, _made_up(_arguments, functions[name], "tools"), choice == "required")
 
 
 def _name(tool: Any) -> str | None:
@@ -72,12 +74,21 @@ def guided(body: Mapping[str, Any]) -> str:
         case "json_object":
             return "{}"
         case "json_schema":
-            schema = (wanted.get("json_schema") or {}).get("schema")
+            named = wanted.get("json_schema")
+            schema = named.get("schema") if type(named) is dict else None
             if type(schema) is not dict:
                 raise ApiError("response_format: json_schema needs a schema", param="response_format")
-            return json.dumps(example(schema))
+            return _made_up(example, schema, "response_format")
         case other:
             raise ApiError(f"response_format: unknown type {other!r}", param="response_format")
+
+
+def _made_up(make: Callable[[Any], Any], given: Any, param: str) -> str:
+    """What `make` makes up, as JSON. Raises ApiError when no sense can be made of what was given."""
+    try:
+        return json.dumps(make(given))
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
+        raise ApiError(f"{param}: not a schema that can be followed ({error!r})", param=param) from None
 
 
 def example(schema: Mapping[str, Any]) -> Any:
@@ -91,7 +102,7 @@ def example(schema: Mapping[str, Any]) -> Any:
             properties = schema.get("properties") or {}
             return {name: example(properties.get(name) or {}) for name in schema.get("required") or list(properties)}
         case "array":
-            return [example(schema.get("items") or {})] * max(1, int(schema.get("minItems", 1)))
+            return [example(schema.get("items") or {})] * _count(schema.get("minItems", 1))
         case "integer":
             return int(schema.get("minimum", 1))
         case "number":
@@ -101,4 +112,10 @@ def example(schema: Mapping[str, Any]) -> Any:
         case "null":
             return None
         case _:
-            return "a" * max(1, int(schema.get("minLength", 1)))
+            return "a" * _count(schema.get("minLength", 1))
+
+
+def _count(least: Any) -> int:
+    if least > MOST:
+        raise ValueError(f"{least} is more than this engine makes up")
+    return max(1, int(least))
