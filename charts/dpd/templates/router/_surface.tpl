@@ -32,7 +32,7 @@ the router reads again as they change.
 {{- end -}}
 {{- with .Values.router.logs }}{{ $_ := set $file "logs" . }}{{ end -}}
 {{- with include "dpd.tracing.section" . | fromJson }}{{ $_ := set $file "tracing" . }}{{ end -}}
-{{- with pick .Values.router.limits "headBytes" "bodyBytes" "connections" }}{{ $_ := set $file "limits" (include "dpd.integers" . | fromYaml) }}{{ end -}}
+{{- with pick .Values.router.limits "headBytes" "bodyBytes" "heldBytes" "connections" }}{{ $_ := set $file "limits" (include "dpd.integers" . | fromYaml) }}{{ end -}}
 {{ toYaml $file }}
 {{- end }}
 

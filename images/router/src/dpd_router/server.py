@@ -41,6 +41,7 @@ from dpd_router.vitals import Vitals
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.downstream import Doors
 from dpd_router.wire.exchange import Answering
+from dpd_router.wire.held import Held
 from dpd_router.wire.legs import WireLegs
 
 _SWEEP_SECONDS = 1.0
@@ -139,7 +140,7 @@ def assemble(config: Config, log: Log) -> Router:
     encoder = prepared(config)
     timing, transfer, standing = config.timing, config.transfer or Transfer(), config.standing
     pool = Pool(new_id()[:8], transfer.buffers, standing.ejection)
-    background, doors, notices = Background(), Doors(), NoticeBoard()
+    background, doors, notices = Background(), Doors(Held(config.limits.held_bytes)), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections, timing.deadlines, config.policy.retry_after)
     own_metrics = config.surface.metrics is None
@@ -150,7 +151,7 @@ def assemble(config: Config, log: Log) -> Router:
     fallbacks = Fallbacks(standing.fallbacks, config.policy.retry_after, *waits)
     chosen = choosing(config, encoder, pool, legs, log)
     discovery = discovery_of(config.lookup, config.targets, pool, log.info)
-    vitals = Vitals(pool, discovery, fallbacks, asyncio.get_running_loop().time)
+    vitals = Vitals(pool, discovery, fallbacks, doors.held, asyncio.get_running_loop().time)
     tracing = tracing_of(config.surface.tracing, config.endpoint, config.namespace, time.monotonic, log.warning)
     metrics.join(chosen.gauges, vitals, Expiry(entrance.certificate_ends), tracing)
     access = AccessLog(log, config.surface.logs.sample)

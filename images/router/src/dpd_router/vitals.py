@@ -8,12 +8,16 @@ from prometheus_client.registry import Collector
 from dpd_router.discovery import Discovery
 from dpd_router.fallbacks import Fallbacks
 from dpd_router.pool import Pool
+from dpd_router.wire.held import Held
 
 
 class Vitals(Collector):
     """Reads what there is when it is asked. `clock` is the loop's."""
 
-    def __init__(self, pool: Pool, discovery: Discovery, fallbacks: Fallbacks, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, pool: Pool, discovery: Discovery, fallbacks: Fallbacks, held: Held, clock: Callable[[], float]
+    ) -> None:
+        self._held = held
         self._pool = pool
         self._discovery = discovery
         self._fallbacks = fallbacks
@@ -21,7 +25,7 @@ class Vitals(Collector):
 
     def collect(self) -> list[Metric]:
         """Return what is so now."""
-        return [*self._workers(), *self._source(), *self._computed()]
+        return [*self._workers(), *self._source(), *self._computed(), *self._bodies()]
 
     def _workers(self) -> list[Metric]:
         labels = ["role", "worker"]
@@ -52,3 +56,10 @@ class Vitals(Collector):
         waiting = GaugeMetricFamily("dpd_router_fallbacks_waiting", "Prompts that wait for a decoder to compute them.")
         waiting.add_metric([], self._fallbacks.waiting)
         return [active, waiting, refused]
+
+    def _bodies(self) -> list[Metric]:
+        held = GaugeMetricFamily("dpd_router_held_bytes", "Bytes of requests' bodies in memory.")
+        held.add_metric([], self._held.now)
+        refused = CounterMetricFamily("dpd_router_held_bytes_refused", "Requests refused for want of room for a body.")
+        refused.add_metric([], self._held.refused)
+        return [held, refused]

@@ -22,6 +22,7 @@ from dpd_router.types import Policy
 from dpd_router.wire.reader import Limits
 
 MAX_FILE_BYTES = 1024 * 1024
+HELD_BYTES = 512 * 1024 * 1024  # a quarter of the memory that the chart gives a router; parsed, bodies take it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,9 @@ def _limits(root: Section, timeouts: Section) -> Limits:
         head = limits.integer("headBytes", 64 * 1024, 1024, 1024**2)
         body = limits.integer("bodyBytes", 64 * 1024**2, 1024, 2 * 1024**3)
         connections = limits.integer("connections", 10_000, 1, 10**6)
+        held = limits.integer("heldBytes", max(HELD_BYTES, body), body, 2**40)
     request = timeouts.seconds("requestSeconds", 60, 0.05, 86400)
     idle = timeouts.seconds("idleSeconds", 75, 0.05, 86400)
     head_seconds = timeouts.seconds("headSeconds", 15, 0.05, 86400)
     stalled = timeouts.seconds("stalledSeconds", 300, 0.05, 86400)
-    return Limits(head, body, request, idle, head_seconds, stalled, connections)
+    return Limits(head, body, request, idle, head_seconds, stalled, connections, held)

@@ -48,9 +48,11 @@ class Connections:
         """Close what has been idle for too long; to be called now and then."""
         now = asyncio.get_running_loop().time()
         for key, idle in list(self._idle.items()):
-            young = [each for each in idle if each.usable and now - each.idle_since < self._keep_alive]
+            young = []
             for connection in idle:
-                if connection not in young:
+                if connection.usable and now - connection.idle_since < self._keep_alive:
+                    young.append(connection)
+                else:
                     self._drop(connection)
             if young:
                 self._idle[key] = young

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dpd_router.errors import RequestTimeoutError, RouterError, UnavailableError
 from dpd_router.stages.stream import response_head
 from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.held import Held
 from dpd_router.wire.reader import Admit, Incoming, Limits, RequestReader
 
 # How long a refused client may go on sending: closing at once would destroy the answer on its way.
@@ -22,9 +23,10 @@ Serve = Callable[[Exchange], Awaitable[None]]
 
 
 class Doors:
-    """What all connections share: whether the house still takes guests, and who is inside."""
+    """What all connections share: whether the house still takes guests, who is inside, and what they brought."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Held | None = None) -> None:
+        self.held = held or Held()
         self.open = True
         self.inside: set[Downstream] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -51,7 +53,7 @@ class Downstream(asyncio.Protocol):
         self._doors = doors
         self._new_id = new_id
         self._loop = asyncio.get_running_loop()
-        self._reader = RequestReader(limits, new_id, admit)
+        self._reader = RequestReader(limits, new_id, admit, doors.held)
         self._waiting: deque[Incoming] = deque()
         self._error: RouterError | None = None
         self._current: Exchange | None = None
@@ -96,6 +98,8 @@ class Downstream(asyncio.Protocol):
         """Tell the exchange that its client has left."""
         self._doors.inside.discard(self)
         self._transport = None
+        self._reader.drop()
+        self._doors.held.give(sum(len(each.ask.body) for each in self._waiting))
         self._waiting.clear()
         if self._current is not None:
             self._current.leave()
@@ -183,6 +187,7 @@ class Downstream(asyncio.Protocol):
         try:
             await self._serve(exchange)
         finally:
+            self._doors.held.give(len(exchange.ask.body))
             self._current = None
             self._since = self._loop.time()
             if exchange.abrupt:
@@ -205,6 +210,7 @@ class Downstream(asyncio.Protocol):
             self._transport.abort()
 
     def _turn_away(self, error: RouterError) -> None:
+        self._reader.drop()
         body = error.body()
         headers = [*error.headers(), (b"content-length", b"%d" % len(body))]
         self.write(response_head(error.status, headers, self._new_id(), keep_alive=False) + body)

@@ -9,6 +9,7 @@ import msgspec
 from dpd_router.errors import BadRequestError, BodyTooLargeError, HeadTooLargeError, RouterError
 from dpd_router.types import Admission, Ask, Headers
 from dpd_router.wire.framing import body_framing, check_framing, request_id, target
+from dpd_router.wire.held import Held
 
 Admit = Callable[[str, Headers], Admission]
 
@@ -16,6 +17,7 @@ Admit = Callable[[str, Headers], Admission]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes in bytes and times in seconds that one client may take, and how many may be connected.
+    `held_bytes` is for the bodies of all clients together, None for no limit.
 
     `head_seconds` and `request_seconds` count from a request's first byte, `stalled_seconds` from the moment at which a
     client no longer took what was sent to it.
@@ -28,6 +30,7 @@ class Limits:
     head_seconds: float = 15.0
     stalled_seconds: float = 300.0
     connections: int = 10_000
+    held_bytes: int | None = None
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -42,10 +45,18 @@ class Incoming(msgspec.Struct, frozen=True):
 class RequestReader:
     """Parses one connection's requests, one after the other. `new_id` makes a request id when the client sent none.
 
-    `admit` sees every head before the body is taken.
+    `admit` sees every head before the body is taken; `held` counts bodies, those of the requests it returned as well.
     """
 
-    def __init__(self, limits: Limits, new_id: Callable[[], str], admit: Admit = lambda _, headers: Admission(headers)):
+    def __init__(
+        self,
+        limits: Limits,
+        new_id: Callable[[], str],
+        admit: Admit = lambda _, headers: Admission(headers),
+        held: Held | None = None,
+    ):
+        self._held = held or Held()
+        self._kept = 0
         self._limits = limits
         self._new_id = new_id
         self._admit = admit
@@ -163,6 +174,8 @@ class RequestReader:
         if self._body_size > self._body_limit:
             raise self._admission.refusal or self._too_large()
         if self._admission.refusal is None:
+            self._held.take(len(data))
+            self._kept += len(data)
             self._body.append(data)
 
     def on_message_complete(self) -> None:
@@ -183,6 +196,13 @@ class RequestReader:
         keep = self._parser.should_keep_alive() and self._version == "1.1" and not self._body_framing
         self._ready.append(Incoming(ask, self._version == "1.0", keep, self._admission.refusal))
         self._body = []
+        self._kept = 0
+
+    def drop(self) -> None:
+        """Let go of a body that does not come whole."""
+        self._held.give(self._kept)
+        self._body = []
+        self._kept = 0
 
     def _grow_head(self, size: int) -> None:
         self._head_size += size

@@ -162,7 +162,7 @@ def model_of(name: Any, limits: Limits) -> str:
 
 def _temperature(body: Mapping[str, Any]) -> float:
     value = body.get("temperature")
-    return 1.0 if value is None else value  # type: ignore[no-any-return] - `fields` saw to it
+    return 1.0 if value is None else value
 
 
 def _sampling(kind: Kind, body: Mapping[str, Any], limits: Limits, longest: int, call: tools.Call | None) -> Sampling:
