@@ -49,7 +49,7 @@ async def test_memory_and_descriptors_are_given_back_after_many_streams(tmp_path
                 sizes.append(front.memory())
             print(f"streams={STREAMS} idle={idle >> 20} MiB busy/after={[each >> 20 for each in sizes]} MiB")
             assert front.fds() <= files
-            # Objects are gone then, yet a handful of free-listed ones (asyncio's, uvloop's) in each of Python's arenas of
+            # Objects are gone then, yet a few free-listed ones (asyncio's, uvloop's) in each of Python's arenas of
             # 1 MiB keeps the arenas: about 14 KiB a stream, nine tenths of it free pages. The second round adds none.
             assert sizes[3] <= sizes[1] * GROWTH, [idle, *sizes]
         finally:
