@@ -54,3 +54,4 @@ def test_an_endpoint_whose_metrics_are_off_is_not_observed() -> None:
     assert done.returncode == 1
     assert "no otel-collector; set metrics.enabled to true in the manifest\n" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "started" not in done.stdout

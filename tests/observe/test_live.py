@@ -74,9 +74,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[observing.Observe
     program, folder, over = found(prometheus.find).server, tmp_path_factory.mktemp("seen"), Event()
     rendered = manifests(*observing.ASK_FOR)
     planned = with_certificate(plan.make(rendered, folder, free_ports, {}), folder)
+    eye = observing.process(program, rendered, planned, folder, free_ports)
     with ExitStack() as stack:
         stack.enter_context(running(planned, folder))
-        observed = stack.enter_context(observing.watching(program, rendered, planned, folder, free_ports))
+        observed = stack.enter_context(observing.watching(eye, rendered, folder))
         pool = stack.enter_context(ThreadPoolExecutor(1))
         working = pool.submit(work, f"http://127.0.0.1:{planned.front.port}", over)
         stack.callback(over.set)

@@ -191,11 +191,10 @@ def demonstrate(manifest: str, folder: Path, keep: bool, prometheus: str) -> int
     manifests = render(manifest, folder, observing.ASK_FOR if prometheus else ())
     both = prompts.questions(threshold_of(manifests), model_length(manifests))
     planned = plan.make(manifests, folder, free_ports, os.environ)
+    eye = observing.process(prometheus, manifests, planned, folder, free_ports) if prometheus else None
     with contextlib.ExitStack() as stack:
         processes = stack.enter_context(running(planned, folder))
-        observed = (
-            stack.enter_context(watching(prometheus, manifests, planned, folder, free_ports)) if prometheus else None
-        )
+        observed = stack.enter_context(watching(eye, manifests, folder)) if eye else None
         introduce(manifest, folder, processes)
         client = openai.OpenAI(base_url=f"{address(processes)}/v1", api_key="unused", max_retries=0)
         model = ""

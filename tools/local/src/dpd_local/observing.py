@@ -132,9 +132,8 @@ def eight(chart: Path) -> list[tuple[str, str, str]]:
 
 
 @contextlib.contextmanager
-def watching(program: str, manifests: Manifests, plan: Plan, folder: Path, ports: Ports) -> Iterator[Observed]:
-    """Run Prometheus beside the processes of a plan. Raises BlindError and processes.StartError."""
-    planned = process(program, manifests, plan, folder, ports)
+def watching(planned: Process, manifests: Manifests, folder: Path) -> Iterator[Observed]:
+    """Run the Prometheus that `process` planned. Raises processes.StartError."""
     rules = tuple(rule for group in _rules(manifests)["groups"] for rule in group["rules"])
     with running(Plan((planned,)), folder):
         yield Observed(f"http://{LOOPBACK}:{planned.port}", rules, folder / "dashboard.json")

@@ -89,10 +89,8 @@ def observed(program: str, seconds: float, folder: Path) -> str:
     manifests = render(str(EXAMPLE), folder, observing.ASK_FOR)
     planned = plan.make(manifests, folder, free_ports, os.environ)
     both = prompts.questions(4096, 16384)
-    with (
-        running(planned, folder) as processes,
-        observing.watching(program, manifests, planned, folder, free_ports) as seen,
-    ):
+    eye = observing.process(program, manifests, planned, folder, free_ports)
+    with running(planned, folder) as processes, observing.watching(eye, manifests, folder) as seen:
         client = openai.OpenAI(base_url=f"{address(processes)}/v1", api_key="unused", max_retries=0)
         model = client.models.list().data[0].id
 
