@@ -19,6 +19,7 @@ ledger of fields; a path into a list is looked at as far as the list.
 
 {{/* What is legal and unwise, one line each. */}}
 {{- define "dpd.notes.warnings" -}}
+{{- include "dpd.notes.secrets" . -}}
 {{- if .Values.pdSpec -}}
 {{- $decode := include "dpd.role" (dict "root" . "role" "decode") | fromJson -}}
 {{- $args := $decode.args -}}

@@ -45,11 +45,26 @@ timeoutSeconds: 20
 failureThreshold: 180
 {{- end }}
 
-{{/* The worker's; a file of the user's own may lie beside the model, which is not mounted here, so it is not asked for. */}}
+{{/* The variables that `verify.py settings` reads, and those by which an interpreter finds its parts. */}}
+{{- define "dpd.verify.reads" -}}
+LMCACHE_CONFIG_FILE LMCACHE_ENABLE_PD LMCACHE_PD_ROLE LMCACHE_PD_BUFFER_SIZE LMCACHE_NIXL_BACKENDS LMCACHE_PD_PEER_HOST LMCACHE_PD_PEER_INIT_PORT LMCACHE_PD_PEER_ALLOC_PORT FI_PROVIDER PATH PYTHONPATH PYTHONHOME LD_LIBRARY_PATH
+{{- end }}
+
+{{/*
+Of the worker's variables those, and what $(NAME) in them names, which stands earlier; no secret of the engine's own. A
+file of the user's own may lie beside the model, which is not mounted here, so it is not asked for.
+*/}}
 {{- define "dpd.verify.env" -}}
-{{- $own := include "dpd.cache.readsOwnFile" . -}}
+{{- $wanted := dict -}}
+{{- range include "dpd.verify.reads" . | splitList " " }}{{ $_ := set $wanted . true }}{{ end -}}
+{{- if include "dpd.cache.readsOwnFile" . }}{{ $_ := unset $wanted "LMCACHE_CONFIG_FILE" }}{{ end -}}
 {{- $env := list -}}
-{{- range include "dpd.env" . | fromYamlArray }}{{ if not (and $own (eq .name "LMCACHE_CONFIG_FILE")) }}{{ $env = append $env . }}{{ end }}{{ end -}}
+{{- range include "dpd.env" . | fromYamlArray | reverse -}}
+  {{- if hasKey $wanted .name -}}
+    {{- $env = prepend $env . -}}
+    {{- range regexFindAll "[$][(][^)]+[)]" (.value | default "") -1 }}{{ $_ := set $wanted (trimPrefix "$(" . | trimSuffix ")") true }}{{ end -}}
+  {{- end -}}
+{{- end -}}
 {{ toYaml $env }}
 {{- end }}
 
@@ -68,8 +83,10 @@ name: verify-worker
 image: {{ .root.Values.worker.image | quote }}
 command:
   {{- concat (include "dpd.verify.program" . | fromJsonArray) (list "settings") $told | toYaml | nindent 2 }}
+{{- with include "dpd.verify.env" . | fromYamlArray }}
 env:
-  {{- include "dpd.verify.env" . | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $resources }}
 resources:
   {{- toYaml . | nindent 2 }}

@@ -18,7 +18,7 @@ at once. Those of the worker and of the roles lie in files of their own.
 {{/* Every other check reads keys that "dpd.check.present" found. */}}
 {{- define "dpd.check.fit" -}}
 {{- $lines := list -}}
-{{- range list "names" "worker" "environment" "volumes" "cache" "source" "prefetch" "scheduling" "autoscaling" "images" "invocation" "capture" "edge" -}}
+{{- range list "names" "worker" "environment" "volumes" "mount" "cache" "source" "prefetch" "scheduling" "autoscaling" "images" "invocation" "capture" "edge" -}}
   {{- $lines = concat $lines (splitList "\n" (include (printf "dpd.check.%s" .) $)) -}}
 {{- end -}}
 {{- if .Values.pdSpec -}}

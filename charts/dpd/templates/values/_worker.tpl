@@ -1,6 +1,9 @@
-{{/* Checks of what every worker shares: ports, environment, volumes, model source, nodes. */}}
+{{/* Checks of what every worker shares: image, ports, volumes, nodes. Its environment and its mount have files of their own. */}}
 
 {{- define "dpd.check.worker" -}}
+{{- if not (regexMatch "^[^[:space:]]+$" .Values.worker.image) }}
+worker.image: {{ .Values.worker.image | quote }} is no name of an image, for it is empty or has white space in it; write the image's name alone
+{{- end -}}
 {{- $port := .Values.worker.modelInvocationPort -}}
 {{- $taken := dict "8081" "the reverse proxy" "9113" "the reverse proxy's metrics" "9464" "the collector" "13133" "the collector's health check" -}}
 {{- with get $taken (int $port.containerPort | toString) }}
@@ -12,32 +15,6 @@ worker.modelInvocationPort.name: grpc, and the proxy and the router speak HTTP o
 {{- $given := include "dpd.args.value" (dict "args" (.Values.worker.args | default list) "key" "port") -}}
 {{- if and $given (ne $given (int $port.containerPort | toString)) }}
 worker.args: --port is {{ $given }} and worker.modelInvocationPort.containerPort is {{ int $port.containerPort }}; make them the same
-{{- end -}}
-{{- end }}
-
-{{/* Names that would overrule, on both roles at once, what each role's own lmcache.yaml says. */}}
-{{- define "dpd.check.environment.perRole" -}}
-LMCACHE_CONFIG_FILE LMCACHE_ENABLE_PD LMCACHE_PD_ROLE LMCACHE_PD_PEER_INIT_PORT LMCACHE_PD_PEER_ALLOC_PORT LMCACHE_PD_PROXY_HOST LMCACHE_PD_PROXY_PORT LMCACHE_LOCAL_CPU LMCACHE_REMOTE_URL LMCACHE_STORE_LOCATION LMCACHE_STORAGE_PLUGINS LMCACHE_EXTRA_CONFIG
-{{- end }}
-
-{{- define "dpd.check.environment" -}}
-{{- $seen := dict -}}
-{{- $perRole := ternary (include "dpd.check.environment.perRole" . | splitList " ") list (not (empty .Values.pdSpec)) -}}
-{{- range $index, $variable := .Values.worker.environmentVariables -}}
-{{- $path := printf "worker.environmentVariables[%d].name" $index -}}
-{{- if hasKey $seen .name }}
-{{ $path }}: {{ .name }} is set twice, first in [{{ get $seen .name }}]; keep one of them
-{{- else -}}
-{{- $_ := set $seen .name $index -}}
-{{- end -}}
-{{- if has .name (list "POD_IP" "POD_NAME") }}
-{{ $path }}: {{ .name }} is set by the chart; remove it
-{{- else if has .name $perRole }}
-{{ $path }}: {{ .name }} would be the same on both roles, and each has its own in its lmcache.yaml; remove it
-{{- end -}}
-{{- if and (eq .name "PD_BUFFER_SIZE") (not .valueFrom) (not (regexMatch "^[0-9]+$" (.value | default "" | toString))) }}
-worker.environmentVariables[{{ $index }}].value: {{ .value | default "" | quote }} is no number of bytes; write it out, such as "8589934592"
-{{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -60,16 +37,6 @@ worker.modelVolumeMount.name: {{ $model }} is a volume of the chart's own; use a
 {{- end -}}
 {{- if and (not $drawn) (not (hasKey $seen $model)) }}
 worker.modelVolumeMount.name: {{ $model }} is none of kubernetes.volumes, and modelSourceType is kubernetesVolume; add a volume of that name there
-{{- end -}}
-{{- end }}
-
-{{- define "dpd.check.source" -}}
-{{- $source := .Values.modelSourceConfig -}}
-{{- $section := get (dict "s3" "s3Storage" "fsx" "fsxStorage" "huggingface" "huggingFaceModel") $source.modelSourceType -}}
-{{- if and $section (not (get $source $section)) }}
-modelSourceConfig.{{ $section }}: absent, and modelSourceType is {{ $source.modelSourceType }}; add it
-{{- else if and (eq $source.modelSourceType "fsx") (not $source.fsxStorage.dnsName) }}
-modelSourceConfig.fsxStorage.dnsName: absent, and a chart cannot ask FSx for it; set it to what `aws fsx describe-file-systems` says
 {{- end -}}
 {{- end }}
 

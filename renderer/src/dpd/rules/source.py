@@ -1,11 +1,18 @@
 """modelSourceConfig: the type, the section that belongs to it, and what that section cannot do without."""
 
+import re
 from collections.abc import Iterator
 
 from dpd.endpoint import Endpoint
-from dpd.problems import FieldPath, Problem, warning
+from dpd.problems import FieldPath, Problem, shown, warning
 
 _SOURCE: FieldPath = ("spec", "modelSourceConfig")
+_BUCKET_NAME: FieldPath = (*_SOURCE, "s3Storage", "bucketName")
+_BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+\Z)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
+# Until 2018 buckets of us-east-1 could be called so.
+_OLD_BUCKET, _OLD_REGION = re.compile(r"[A-Za-z0-9._-]{3,255}\Z"), "us-east-1"
+# An access point, which may stand for its bucket.
+_ARN = "arn:"
 _SECTIONS = {"s3": "s3Storage", "fsx": "fsxStorage", "huggingface": "huggingFaceModel"}
 
 
@@ -62,3 +69,26 @@ def lustre_mount_has_a_name(endpoint: Endpoint) -> Iterator[Problem]:
     if is_read and storage is not None and not storage.get("mountName"):
         fact = "not given: it is taken to be fsx, as only SCRATCH_1 file systems are called"
         yield warning((*_SOURCE, "fsxStorage", "mountName"), fact, "add it, `aws fsx describe-file-systems` says it")
+
+
+def location_stays_inside(endpoint: Endpoint) -> Iterator[Problem]:
+    """No location leads out of the source: it becomes a sub-path of a volume, or the beginning of keys."""
+    source = endpoint.part("modelSourceConfig")
+    location = source.get("modelLocation") or ""
+    if source.get("modelSourceType") != "huggingface" and ".." in location.split("/"):
+        fact = f"{shown(location)} has .. in it, and Kubernetes mounts no such path"
+        yield Problem((*_SOURCE, "modelLocation"), fact, "write the model's folder as seen from the top of its source")
+
+
+def bucket_has_a_name(endpoint: Endpoint) -> Iterator[Problem]:
+    """The name is one that S3 gives, or stands for an access point; a line break at its end is another rule's."""
+    storage = endpoint.part("modelSourceConfig", "s3Storage")
+    name = storage.get("bucketName")
+    if name is None or _BUCKET.match(name) or name.startswith(_ARN) or name.endswith("\n"):
+        return
+    if storage.get("region") == _OLD_REGION and _OLD_BUCKET.match(name):
+        return
+    remedy = "use 3 to 63 lower-case letters, digits, dots and dashes, a letter or digit at both ends"
+    if "/" in name:
+        remedy = "write the bucket's name alone, and the folder in it as modelLocation"
+    yield Problem(_BUCKET_NAME, f"{shown(name)} is no name of an S3 bucket", remedy)

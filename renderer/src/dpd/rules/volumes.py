@@ -23,7 +23,6 @@ RESERVED = (
     "worker-checks",
     "collector-config",
 )
-_OWN = ("verify-worker", "model-weights-copy", "hf-model-downloader")
 
 
 def names_are_free(endpoint: Endpoint) -> Iterator[Problem]:
@@ -56,11 +55,3 @@ def model_volume_exists(endpoint: Endpoint) -> Iterator[Problem]:
         hint = f"did you mean {near}?" if near else "add a volume of that name there"
         fact = f"{shown(model)} is none of kubernetes.volumes, and modelSourceType is kubernetesVolume"
         yield Problem(_MODEL, fact, hint)
-
-
-def init_containers_are_the_users(endpoint: Endpoint) -> Iterator[Problem]:
-    """No init container takes the name of one that checks the pod or brings the model."""
-    for index, each in enumerate(endpoint.part("kubernetes").get("initContainers") or []):
-        if each.get("name") in _OWN:
-            fact = f"{shown(each['name'])} is the endpoint's own init container"
-            yield Problem(("spec", "kubernetes", "initContainers", index, "name"), fact, "use another name")
