@@ -35,9 +35,7 @@ envFrom:
 {{- end }}
 resources:
   {{- toYaml (.root.Values.metricsCollectorResources | default .root.Values.collector.resources) | nindent 2 }}
-readinessProbe:
-  httpGet: {path: /, port: 13133}
-  periodSeconds: 5
+# No readiness: a collector that does not work takes nobody out of service.
 livenessProbe:
   httpGet: {path: /, port: 13133}
   periodSeconds: 10

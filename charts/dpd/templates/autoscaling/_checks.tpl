@@ -1,6 +1,11 @@
 {{/* Checks of everything that scales: what KEDA or the API server would refuse, or would do without ever scaling. */}}
 
 {{- define "dpd.check.autoscaling" -}}
+{{- with .Values.autoscaling.aws -}}
+{{- if and (eq .identityOwner "workload") .roleArn (not (.authenticationRef | default dict).name) }}
+autoscaling.aws.roleArn: set beside identityOwner workload, and KEDA assumes a role in its own name only; empty one of them
+{{- end -}}
+{{- end -}}
 {{- range $role, $path := include "dpd.autoscaling.places" . | fromYaml -}}
 {{- $place := include "dpd.autoscaling" (dict "root" $ "role" $role) | fromJson -}}
 {{- if $place -}}

@@ -5,6 +5,11 @@
 {{ ternary (list "prefill" "decode") (list "worker") (not (empty .Values.pdSpec)) | toJson }}
 {{- end }}
 
+{{/* Seconds for which an idle connection is kept. Behind a router it is the router's, which no load balancer's limit is about. */}}
+{{- define "dpd.proxy.keepAlive" -}}
+{{ ternary "75" (include "dpd.edge.keepAlive" . | trim) (eq (include "dpd.router.enabled" .) "true") }}
+{{- end }}
+
 {{/* Takes {root, role} → nginx.conf of that role: what is off leaves no trace in it. */}}
 {{- define "dpd.proxy.conf" -}}
 {{- $limits := include "dpd.proxy.limits" . -}}
@@ -16,7 +21,7 @@
   "Template" .root.Template
   "role" .role
   "port" (int .root.Values.worker.modelInvocationPort.containerPort)
-  "keepAlive" (include "dpd.edge.keepAlive" .root | trim)
+  "keepAlive" (include "dpd.proxy.keepAlive" .root)
   "settings" (ternary (printf "{ %s }" (join ", " $parts)) "{}" (not (empty $parts)))
   "isLimited" (not (empty $limits))
   "copyMemory" (ternary (int .root.Values.capture.memoryMiB) 0 (not (empty $capture))) -}}
