@@ -3,12 +3,16 @@
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from cluster.control import ControlPlane
 
+Answer = tuple[int, list[tuple[str, str]], Any]
+_PAUSES = (0.5, 2, 8)
+_LATER = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.GATEWAY_TIMEOUT)
 _QUERY = "dryRun=All&fieldValidation=Strict&fieldManager=tests&force=true"
 
 
@@ -46,7 +50,20 @@ class Direct:
         place = f"/namespaces/{metadata.get('namespace', 'default')}" if kind["namespaced"] else ""
         return f"{root}{place}/{kind['name']}/{quote(metadata['name'])}"
 
-    def _ask(self, method: str, path: str, body: Any = None) -> tuple[int, list[tuple[str, str]], Any]:
+    def _ask(self, method: str, path: str, body: Any = None) -> Answer:
+        """Ask, and ask again what a busy server breaks off or puts off: nothing is stored, so twice is once."""
+        for pause in _PAUSES:
+            try:
+                answer = self._once(method, path, body)
+            except (http.client.HTTPException, OSError):
+                self._connection.close()  # the next request opens another one
+                continue
+            if answer[0] not in _LATER:
+                return answer
+            time.sleep(pause)
+        return self._once(method, path, body)
+
+    def _once(self, method: str, path: str, body: Any) -> Answer:
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/apply-patch+yaml"} if body else {})
         self._connection.request(method, path, json.dumps(body) if body else None, headers)
         answer = self._connection.getresponse()
