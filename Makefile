@@ -58,7 +58,7 @@ soak: tools ## Thousands of requests, streams and generated cases against the ro
 	@$(BIN)/pytest tests/soak
 
 coverage: tools ## How much of the router its own tests run: at least 95 % of its lines
-	@$(BIN)/pytest -q --cov dpd_router --cov-fail-under 95 --no-cov-on-fail tests/router
+	@$(BIN)/pytest -q -n 2 --dist loadscope --cov dpd_router --cov-fail-under 95 --no-cov-on-fail tests/router
 
 e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the rendered pods: minutes, 3.5 GB of disk
 	@PYTHONPATH=tests $(BIN)/python -m engines.harness.build

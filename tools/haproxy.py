@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from debian import unpack
+from debian import alone, unpack
 
 FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "haproxy"
 
@@ -25,8 +25,9 @@ def find() -> HAProxy:
         return HAProxy(found, {})
     root = FOLDER / "root"
     program = root / "usr/sbin/haproxy"
-    if not program.exists():
-        unpack(FOLDER, ["haproxy"])
+    with alone(FOLDER):
+        if not program.exists():
+            unpack(FOLDER, ["haproxy"])
     folders = (root / "usr/lib", root / "lib")
     places = ":".join(str(each / f"{platform.machine()}-linux-gnu") for each in folders)
     return HAProxy(str(program), {"LD_LIBRARY_PATH": places})

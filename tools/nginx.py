@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from debian import UnavailableError, unpack
+from debian import UnavailableError, alone, unpack
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache" / "nginx"
@@ -46,12 +46,13 @@ def find() -> Nginx:
     openresty = shutil.which("openresty")
     if openresty:
         return Nginx((openresty,), {})
-    for root in (Path("/"), FOLDER / "root"):
-        try:
-            return installed(root)
-        except UnavailableError:
-            continue
-    return installed(unpack(FOLDER, PACKAGES))
+    with alone(FOLDER):
+        for root in (Path("/"), FOLDER / "root"):
+            try:
+                return installed(root)
+            except UnavailableError:
+                continue
+        return installed(unpack(FOLDER, PACKAGES))
 
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ def test_going_colocated_and_back_leaves_what_both_share_in_place(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_charts_own_suites_pass() -> None:
     done = subprocess.run([TOOLS / "helm-unittest", CHART], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
