@@ -106,7 +106,7 @@ resources:
   {{- include "dpd.resources" . | nindent 2 }}
 {{- include "dpd.probes" . }}
 lifecycle:
-  {{- include "dpd.lifecycle" .root | nindent 2 }}
+  {{- include "dpd.drain.lifecycle" .root | nindent 2 }}
 securityContext:
   {{- include "dpd.security" (dict "own" (include "dpd.cache.security" . | fromJson) "add" (ternary (list "IPC_LOCK") list .facts.efa)) | nindent 2 }}
 volumeMounts:

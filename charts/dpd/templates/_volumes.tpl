@@ -54,7 +54,7 @@
   mountPath: /tmp
 - name: engine-metrics
   mountPath: {{ include "dpd.env.metricsFolder" .root }}
-{{- if include "dpd.verify.ready" . }}
+{{- if or (include "dpd.verify.ready" .) (include "dpd.drain.waits" .root) }}
 {{ include "dpd.verify.mount" . }}
 {{- end }}
 {{- if include "dpd.cache.configured" . }}

@@ -44,5 +44,8 @@
 {{- end -}}
 {{- $_ := set $file "pools" $pools -}}
 {{- $_ := set $file "timeouts" (merge (include "dpd.router.surface.timeouts" . | fromYaml) $file.timeouts) -}}
+{{- range $name := list "timeouts" "health" "ejection" "fallback" -}}
+  {{- with get $root.Values.router $name }}{{ $_ := set $file $name (merge (deepCopy .) (get $file $name | default dict)) }}{{ end -}}
+{{- end -}}
 {{ merge $file (include "dpd.router.surface" . | fromYaml) | toYaml }}
 {{- end }}

@@ -102,9 +102,9 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* "true" when a pod of this role needs the program. */}}
+{{/* "true" when a pod of this role needs a program of files/worker. */}}
 {{- define "dpd.verify.any" -}}
-{{- if or (include "dpd.verify.before" .) (include "dpd.verify.ready" .) }}true{{ end -}}
+{{- if or (include "dpd.verify.before" .) (include "dpd.verify.ready" .) (include "dpd.drain.waits" .root) }}true{{ end -}}
 {{- end }}
 
 {{- define "dpd.verify.volume" -}}
