@@ -17,7 +17,6 @@ from support.paths import ROOT
 SOURCES = load(ROOT / "schemas")
 FIELDS = fields(SOURCES)
 LEAVES = [each for each in FIELDS if each.is_leaf]
-PARTLY_DRAWN = [each for each in LEAVES if each.row and "does" in each.row and each.warning]
 
 
 def name(field: Field) -> str:
@@ -41,9 +40,9 @@ def require_effect_or_warning(field: Field, walk: Walk, note: Mapping[str, Any],
         assert warned, f"it means nothing in a {shape} endpoint, and `dpd render` does not say so"
 
 
-def require_warning_and_no_effect(field: Field, speaker: Field, walk: Walk, value: Any = None) -> None:
-    """A value that is not drawn is warned of, whether the chart then ignores or refuses it."""
-    after = walk.having(field, value)
+def require_warning_and_no_effect(field: Field, speaker: Field, walk: Walk) -> None:
+    """A field that is not drawn is warned of, whether the chart then ignores or refuses it."""
+    after = walk.having(field)
     assert walk.render(after).warns_of(speaker.path), f"the ledger says {speaker.warning}, and `dpd render` does not"
     with contextlib.suppress(RefusedError):
         unchanged = walk.manifests(after) == walk.manifests(walk.without(field))
