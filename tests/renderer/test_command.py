@@ -284,10 +284,10 @@ def test_a_closed_or_full_stream_is_bad_usage(redirection: str) -> None:
 
 def test_render_loads_nothing_of_the_other_commands() -> None:
     code = "import sys, dpd.cli; dpd.cli.main(['render', sys.argv[1], '-o', '/dev/null'])\n"
-    check = "print(sorted(each for each in sys.modules if each.startswith(('dpd.size', 'dpd.explain'))))"
+    check = "print(sorted(each for each in sys.modules if each.startswith(('dpd.size', 'dpd.explain', 'dpd.doctor'))))"
     ran = subprocess.run([sys.executable, "-c", code + check, str(EXAMPLE)], capture_output=True, check=True, text=True)
     assert ran.stdout.splitlines()[-1] == str(
-        ["dpd.explain", "dpd.explain.arguments", "dpd.size", "dpd.size.arguments"]
+        ["dpd.doctor", "dpd.doctor.arguments", "dpd.explain", "dpd.explain.arguments", "dpd.size", "dpd.size.arguments"]
     )
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from dpd import __version__
+from dpd.doctor import arguments as doctor_flags
 from dpd.explain import arguments as explain_flags
 from dpd.size import arguments as size_flags
 
@@ -39,6 +40,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from dpd.explain.command import explain
 
         return explain(arguments.field, arguments.output_format, is_schema=arguments.schema)
+    if arguments.command == "doctor":
+        from dpd.doctor.command import doctor
+
+        return doctor(arguments)
     from dpd.commands import render, validate
 
     if arguments.command == "validate":
@@ -69,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     size_flags.add(commands)
     explain_flags.add(commands)
+    doctor_flags.add(commands)
     for command in (validate, render):
         command.add_argument("--strict", action="store_true", help="treat warnings as errors")
     return parser

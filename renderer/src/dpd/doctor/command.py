@@ -1,0 +1,49 @@
+"""What `dpd doctor` does: gathers, waits where asked to, prints; its exit code says whether something is wrong."""
+
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from dpd.commands import BAD_USAGE, OK, UsageError, complain, print_text
+from dpd.doctor import local
+from dpd.doctor.checks import Finding, examine, faults
+from dpd.doctor.facts import Facts
+from dpd.doctor.text import data_of, summary, text_of
+
+FOUND = 1
+_PAUSE_SECONDS = 2.0
+
+
+def doctor(arguments: Namespace) -> int:
+    """Look at the endpoint that the flags name and print what is wrong. Returns the exit code."""
+    try:
+        facts, findings = _settled(lambda: _gather(arguments), arguments.wait)
+        as_json = arguments.output_format == "json"
+        print_text(json.dumps(data_of(facts, findings), indent=1) + "\n" if as_json else text_of(facts, findings))
+    except UsageError as error:
+        complain(str(error))
+        return BAD_USAGE
+    return FOUND if faults(findings) else OK
+
+
+def _gather(arguments: Namespace) -> Facts:
+    return local.gather(Path(arguments.local), is_probing=arguments.probe)
+
+
+def _settled(gather: Callable[[], Facts], seconds: float) -> tuple[Facts, tuple[Finding, ...]]:
+    """Look until nothing is wrong or the time is over; say each change of what is."""
+    deadline = time.monotonic() + seconds
+    told = ""
+    while True:
+        facts = gather()
+        findings = examine(facts)
+        left = deadline - time.monotonic()
+        if not faults(findings) or left <= 0:
+            return facts, findings
+        if summary(findings) != told:
+            told = summary(findings)
+            print(f"waiting, {left:.0f} s at most: {told}", file=sys.stderr, flush=True)  # noqa: T201
+        time.sleep(min(_PAUSE_SECONDS, left))

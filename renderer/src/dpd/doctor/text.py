@@ -1,0 +1,41 @@
+"""Last stop: the findings as people read them, and as data."""
+
+import textwrap
+from dataclasses import asdict
+from typing import Any
+
+from dpd.doctor.checks import FAULT, Finding, faults
+from dpd.doctor.facts import Facts
+
+_WIDTH = 100
+
+
+def text_of(facts: Facts, findings: tuple[Finding, ...]) -> str:
+    """Return a line for each check, and below one that failed what was seen and what to do."""
+    width = max(len(each.name) for each in findings) + 2
+    lines = [f"{facts.endpoint}: {len(facts.pods)} pods"]
+    for each in findings:
+        lines.append(f"{each.verdict:<8}{each.name:<{width}}{each.title}")
+        lines += _below("seen", each.seen) + _below("remedy", each.remedy)
+    return "\n".join([*lines, summary(findings)]) + "\n"
+
+
+def data_of(facts: Facts, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    """Return the same as plain data."""
+    return {
+        "endpoint": facts.endpoint,
+        "healthy": not faults(findings),
+        "faults": [each.name for each in faults(findings)],
+        "checks": [asdict(each) for each in findings],
+    }
+
+
+def summary(findings: tuple[Finding, ...]) -> str:
+    """Return how many checks found something, and which."""
+    names = [each.name for each in findings if each.verdict == FAULT]
+    return f"{len(names)} faults: {', '.join(names)}" if names else f"{len(findings)} checks, nothing is wrong"
+
+
+def _below(label: str, said: str) -> list[str]:
+    first = f"        {label:<8}"
+    return textwrap.wrap(said, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)
