@@ -1,6 +1,8 @@
 """Every fault that an endpoint of processes can have, provoked, and the doctor's word on it."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,9 @@ import pytest
 import yaml
 
 from doctor.patient import LONG, Change, Patient, doctor, patient, send, until
+from dpd import cli
 from dpd_local.ports import free_ports
+from support.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +142,33 @@ def test_prefillers_with_uneven_loads_are_named(tmp_path: Path) -> None:
         for _ in range(8):
             assert two.ask("What is it?", **{"X-Session-Id": "always-the-same"}) == 200
         assert named(two) == ["uneven-prefillers"]
+
+
+def test_the_commands_of_the_documentation_work(endpoint: Patient) -> None:
+    endpoint.become()
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text.partition("## dpd doctor\n")[2].partition("\n## ")[0]
+    commands = [
+        line.partition("#")[0].split() for line in section.splitlines() if line.startswith("dpd doctor --local")
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        assert cli.main([str(endpoint.folder) if each == "FOLDER" else each for each in command[1:]]) == 0
+
+
+def test_it_waits_until_nothing_is_wrong_and_says_what_it_waits_for(endpoint: Patient) -> None:
+    endpoint.become()
+    endpoint.lose("prefill")
+    command = [sys.executable, "-m", "dpd", "doctor", "--local", str(endpoint.folder), "--wait", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline() == "waiting, 60 s at most: 1 faults: loading\n"
+        endpoint.become()
+        waiting.communicate()
+    assert waiting.returncode == 0
+
+
+def test_a_folder_of_no_demo_is_bad_usage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--local", str(tmp_path)]) == 2
+    said = capfd.readouterr().err
+    assert said.endswith("no such file or directory; give the folder that `make demo KEEP=1` prints\n")
