@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from dpd import cli
@@ -154,8 +155,9 @@ def until(holds: Callable[[], bool]) -> None:
 @contextlib.contextmanager
 def patient(folder: Path, replicas: Mapping[str, int] | None = None) -> Iterator[Patient]:
     """Run the page's endpoint, simulated."""
-    os.environ["PATH"] = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    rendered = demo.render(str(PAGE), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(TOOLS), prepend=os.pathsep)
+        rendered = demo.render(str(PAGE), folder)
     planned = plan.make(rendered, folder, free_ports, {}, plan.Runtime(environment=QUICK, replicas=replicas or {}))
     with running(planned, folder) as processes:
         yield Patient(processes, folder)

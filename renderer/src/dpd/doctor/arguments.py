@@ -12,7 +12,19 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog="Exit codes: 0 nothing is wrong, 1 a fault, 2 bad usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("--local", metavar="FOLDER", required=True, help="the folder that `make demo KEEP=1` prints")
+    parser.add_argument("name", metavar="NAME", nargs="?", default="", help="an endpoint in a cluster")
+    parser.add_argument(
+        "-n", "--namespace", metavar="NAMESPACE", default="default", help="its namespace; default: default"
+    )
+    parser.add_argument(
+        "--router-namespace",
+        metavar="NAMESPACE",
+        default="hyperpod-inference-system",
+        help="where its router is; default: hyperpod-inference-system",
+    )
+    parser.add_argument("--kubeconfig", metavar="FILE", default="", help="default: $KUBECONFIG, or ~/.kube/config")
+    parser.add_argument("--context", metavar="NAME", default="", help="of the kubeconfig; default: its current one")
+    parser.add_argument("--local", metavar="FOLDER", default="", help="instead of NAME: what `make demo KEEP=1` prints")
     parser.add_argument("--probe", action="store_true", help="send a short and a long prompt first")
     parser.add_argument(
         "--wait",

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dpd.commands import BAD_USAGE, OK, UsageError, complain, print_text
-from dpd.doctor import local
+from dpd.doctor import cluster, local
+from dpd.doctor.api import connect
 from dpd.doctor.checks import Finding, examine, faults
 from dpd.doctor.facts import Facts
 from dpd.doctor.text import data_of, summary, text_of
@@ -30,7 +31,14 @@ def doctor(arguments: Namespace) -> int:
 
 
 def _gather(arguments: Namespace) -> Facts:
-    return local.gather(Path(arguments.local), is_probing=arguments.probe)
+    if bool(arguments.local) == bool(arguments.name):
+        raise UsageError("doctor: give the NAME of an endpoint in a cluster, or --local FOLDER of a demo, one of both")
+    if arguments.local:
+        return local.gather(Path(arguments.local), is_probing=arguments.probe)
+    api = connect(arguments.kubeconfig, arguments.context)
+    return cluster.gather(
+        api, arguments.name, arguments.namespace, arguments.router_namespace, is_probing=arguments.probe
+    )
 
 
 def _settled(gather: Callable[[], Facts], seconds: float) -> tuple[Facts, tuple[Finding, ...]]:
