@@ -123,6 +123,15 @@ def test_a_short_prompt_that_goes_direct_is_no_fault() -> None:
     assert names(ill(ROUTER, log=log)) == []
 
 
+def test_pods_that_could_not_be_asked_are_told() -> None:
+    asked = tuple(replace(each, health=200, metrics="vllm:x 1\nlmcache:x 1\n") for each in HEALTHY.pods)
+    told = "not asked for /health and /metrics, so nothing was seen there: decode-1"
+    some = replace(HEALTHY, pods=(asked[0], DECODER, asked[2]))
+    assert text_of(some, examine(some)).splitlines()[-2] == told
+    every = replace(HEALTHY, pods=asked)
+    assert "not asked" not in text_of(every, examine(every))
+
+
 def test_the_text_has_what_was_seen_and_the_remedy_below_the_check() -> None:
     lines = text_of(ILL["image"], examine(ILL["image"])).splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("fault   image"))

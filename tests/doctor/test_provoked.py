@@ -32,6 +32,7 @@ def named(patient: Patient, *flags: str) -> list[str]:
 def test_a_healthy_endpoint_has_no_fault_and_answers_both_prompts(endpoint: Patient) -> None:
     endpoint.become()
     assert named(endpoint, "--probe") == []
+    assert doctor("--local", str(endpoint.folder))[1]["unasked"] == []
     decided = [line for line in endpoint.log("router").splitlines() if "Conditional routing" in line]
     assert [line.rpartition("=")[2] for line in decided] == ["False", "True"]
 

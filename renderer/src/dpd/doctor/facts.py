@@ -65,6 +65,11 @@ class Facts:
         return self.of(PREFILL, DECODE, WORKER)
 
     @property
+    def unasked(self) -> tuple[str, ...]:
+        """Return the names of pods of which /health or /metrics could not be asked: nothing was seen there."""
+        return tuple(each.name for each in self.pods if each.health is None or each.metrics is None)
+
+    @property
     def threshold(self) -> int:
         """Return the routing threshold, 0 without one."""
         return int(self.router.get("routing", {}).get("threshold") or 0)

@@ -17,6 +17,8 @@ def text_of(facts: Facts, findings: tuple[Finding, ...]) -> str:
     for each in findings:
         lines.append(f"{each.verdict:<8}{each.name:<{width}}{each.title}")
         lines += _below("seen", each.seen) + _below("remedy", each.remedy)
+    if facts.unasked:
+        lines.append(f"not asked for /health and /metrics, so nothing was seen there: {', '.join(facts.unasked)}")
     return "\n".join([*lines, summary(findings)]) + "\n"
 
 
@@ -26,6 +28,7 @@ def data_of(facts: Facts, findings: tuple[Finding, ...]) -> dict[str, Any]:
         "endpoint": facts.endpoint,
         "healthy": not faults(findings),
         "faults": [each.name for each in faults(findings)],
+        "unasked": list(facts.unasked),
         "checks": [asdict(each) for each in findings],
     }
 
