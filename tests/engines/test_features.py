@@ -94,7 +94,7 @@ def test_a_stop_string_ends_the_answer_where_it_ends_on_one_engine(
         reference.url(), COMPLETIONS, {"model": "tiny", "temperature": 0, "max_tokens": 16, "logprobs": 0, **prompt}
     )
     pieces = unstopped["choices"][0]["logprobs"]["tokens"]
-    stop = next(each for each in pieces[place:] if len(each.strip()) > 1)
+    stop = next(each for each in pieces[place:] if len(each.strip()) > 1 and "\ufffd" not in each)
     body = {**prompt, "stop": [stop]}
     expected = ask(reference.url(), COMPLETIONS, body)
     found = ask(disaggregated.url(), COMPLETIONS, body, stream=stream)
