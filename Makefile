@@ -90,9 +90,11 @@ format: $(VENV)/.installed ## Let ruff rewrite what it can
 
 generate: $(VENV)/.installed ## Write every generated file again
 	@$(BIN)/python schemas/build.py
+	@PYTHONPATH=tests:tools $(BIN)/python -m bench.page
 
 verify: $(VENV)/.installed ## Fail when a generated file is stale
 	@$(BIN)/python schemas/build.py --check
+	@PYTHONPATH=tests:tools $(BIN)/python -m bench.page --check
 
 goldens: tools ## Write tests/cases goldens again; read the diff before you commit it
 	@UPDATE_GOLDENS=1 $(BIN)/pytest -q tests/renderer tests/chart -k golden

@@ -39,11 +39,11 @@ def picture(title: str, rows: Sequence[tuple[str, Sequence[Panel]]], span: tuple
             "font-family": "sans-serif",
         },
     )
-    _rect(root, 0, 0, WIDTH * COLUMNS, height, "#ffffff")
-    _text(root, 10, 22, title, 15)
+    rect(root, 0, 0, WIDTH * COLUMNS, height, "#ffffff")
+    text(root, 10, 22, title, 15)
     y = HEADER
     for name, panels in rows:
-        _text(root, 10, y + 22, name, 13)
+        text(root, 10, y + 22, name, 13)
         y += HEADER
         for number, panel in enumerate(panels):
             _panel(root, WIDTH * (number % COLUMNS), y + HEIGHT * (number // COLUMNS), panel, span)
@@ -53,14 +53,14 @@ def picture(title: str, rows: Sequence[tuple[str, Sequence[Panel]]], span: tuple
 
 
 def _panel(root: ElementTree.Element, x: int, y: int, panel: Panel, span: tuple[float, float]) -> None:
-    _text(root, x + LEFT, y + 16, panel.title, 12)
+    text(root, x + LEFT, y + 16, panel.title, 12)
     values = [value for points in panel.lines.values() for _, value in points]
     top = ceiling(max(values, default=0.0))
     across, down = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     for share in (0.0, 0.5, 1.0):
         level = y + TOP + down * (1 - share)
-        _line(root, [(x + LEFT, level), (x + WIDTH - RIGHT, level)], "#dddddd", 1.0)
-        _text(root, x + LEFT - 4, level + 3, spoken(top * share, panel.unit), 9, "end")
+        line(root, [(x + LEFT, level), (x + WIDTH - RIGHT, level)], "#dddddd", 1.0)
+        text(root, x + LEFT - 4, level + 3, spoken(top * share, panel.unit), 9, "end")
     begin, end = span
     for number, (legend, points) in enumerate(panel.lines.items()):
         colour = COLOURS[number % len(COLOURS)]
@@ -68,9 +68,9 @@ def _panel(root: ElementTree.Element, x: int, y: int, panel: Panel, span: tuple[
             (x + LEFT + across * (at - begin) / (end - begin), y + TOP + down * (1 - value / top))
             for at, value in points
         ]
-        _line(root, placed, colour, 1.4)
-        column, line = divmod(number, LEGEND_LINES)
-        _text(root, x + LEFT + column * across // 2, y + HEIGHT - BOTTOM + 13 + 11 * line, legend, 9, colour=colour)
+        line(root, placed, colour, 1.4)
+        column, row = divmod(number, LEGEND_LINES)
+        text(root, x + LEFT + column * across // 2, y + HEIGHT - BOTTOM + 13 + 11 * row, legend, 9, colour=colour)
 
 
 def ceiling(value: float) -> float:
@@ -91,20 +91,23 @@ def spoken(value: float, unit: str) -> str:
     return f"{value:g}{SUFFIXES.get(unit, '')}"
 
 
-def _rect(root: ElementTree.Element, x: float, y: float, width: float, height: float, colour: str) -> None:
+def rect(root: ElementTree.Element, x: float, y: float, width: float, height: float, colour: str) -> None:
+    """Draw a filled rectangle."""
     place = {"x": x, "y": y, "width": width, "height": height}
     ElementTree.SubElement(root, "rect", {**{name: f"{each:g}" for name, each in place.items()}, "fill": colour})
 
 
-def _line(root: ElementTree.Element, points: Points, colour: str, width: float) -> None:
+def line(root: ElementTree.Element, points: Points, colour: str, width: float) -> None:
+    """Draw a line through points."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     ElementTree.SubElement(
         root, "polyline", {"points": path, "fill": "none", "stroke": colour, "stroke-width": f"{width:g}"}
     )
 
 
-def _text(
-    root: ElementTree.Element, x: float, y: float, text: str, size: int, anchor: str = "start", colour: str = "#222222"
+def text(
+    root: ElementTree.Element, x: float, y: float, words: str, size: int, anchor: str = "start", colour: str = "#222222"
 ) -> None:
+    """Write a text; `anchor` is start, middle or end."""
     place = {"x": f"{x:g}", "y": f"{y:g}", "font-size": str(size), "text-anchor": anchor, "fill": colour}
-    ElementTree.SubElement(root, "text", place).text = text
+    ElementTree.SubElement(root, "text", place).text = words
