@@ -27,13 +27,13 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(wildcard */pyproject.toml
 .cache/bin/.all: tools/go.mod tools/go.sum tools/provision.py
 	@$(PYTHON) tools/provision.py all
 
-.cache/cluster/.built: $(wildcard tools/cluster/*.go) tools/cluster/go.mod tools/cluster/go.sum tools/cluster/crds.json tools/cluster/provision.py
-	@$(PYTHON) tools/cluster/provision.py
+.cache/cluster/.built: $(wildcard tools/cluster/*.go) tools/cluster/go.mod tools/cluster/go.sum tools/cluster/crds.json tools/cluster/provision.py tools/gobuild.py
+	@PYTHONPATH=tools $(PYTHON) -m cluster.provision
 
 kubernetes: .cache/cluster/.built ## Build the pinned Kubernetes and fetch the platform's CRDs, for the tests
 
-.cache/collector/.built: $(wildcard tools/collector/*.go) tools/collector/go.mod tools/collector/go.sum tools/collector/provision.py
-	@$(PYTHON) tools/collector/provision.py
+.cache/collector/.built: $(wildcard tools/collector/*.go) tools/collector/go.mod tools/collector/go.sum tools/collector/provision.py tools/gobuild.py
+	@PYTHONPATH=tools $(PYTHON) -m collector.provision
 
 collector: .cache/collector/.built ## Build an OpenTelemetry collector of the chart's pinned modules, for the tests
 

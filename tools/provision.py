@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import gobuild
+
 TOOLS = Path(__file__).resolve().parent
 BIN = TOOLS.parent / ".cache" / "bin"
 
@@ -123,8 +125,7 @@ def ensure(tool: Tool, versions: dict[str, str]) -> None:
 def main(arguments: list[str]) -> int:
     """Entry point; returns the exit status."""
     wanted = arguments[0]
-    if not shutil.which("go"):
-        print("go: not on PATH; install Go 1.26 or newer, it builds the pinned chart tools", file=sys.stderr)
+    if not gobuild.has_go("the pinned chart tools"):
         return 2
     BIN.mkdir(parents=True, exist_ok=True)
     versions = pinned()

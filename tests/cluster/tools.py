@@ -4,15 +4,16 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cluster import live
 from cluster.kubectl import Kubectl, environment
+from support import waiting
 from support.paths import ROOT, TOOLS
 
 SYSTEM = "hyperpod-inference-system"
@@ -20,18 +21,8 @@ PATIENCE_SECONDS = 300.0
 CLIENTS = 3
 # Answers that must come after an event before it counts as weathered.
 ENOUGH = 12
-_PAUSE_SECONDS = 0.5
+until = partial(waiting.until, patience_seconds=PATIENCE_SECONDS, pause_seconds=0.5)
 _CROWD = Path(__file__).with_name("crowd.py")
-
-
-def until(holds: Callable[[], Any], what: Callable[[], object]) -> Any:
-    """Wait until something holds and return what it gave; say `what` there was when it never does."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := holds()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"it never came to that; there is {what()}")
-        time.sleep(_PAUSE_SECONDS)
-    return found
 
 
 def helm(plane: Kubectl, *words: str | Path) -> str:

@@ -1,8 +1,8 @@
 """A cluster's users as the tests need them: the person who applies manifests, and what kcm and kubelets would do."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import yaml
@@ -11,26 +11,17 @@ from kubernetes import config
 from cluster.kubectl import Kubectl
 from dpd_operator.core.objects import GROUP, PLURAL, VERSION
 from dpd_operator.kube import ApiServer
+from support import waiting
 from support.paths import CASES
 
 SYSTEM = "hyperpod-inference-system"
 PATIENCE_SECONDS = 60.0
-_PAUSE_SECONDS = 0.05
+until = partial(waiting.until, patience_seconds=PATIENCE_SECONDS, pause_seconds=0.05)
 
 
 def case(name: str) -> dict[str, Any]:
     """Return the manifest of an accepted case."""
     found: dict[str, Any] = yaml.safe_load((CASES / f"accept/{name}/endpoint.yaml").read_text(encoding="utf-8"))
-    return found
-
-
-def until(holds: Callable[[], Any], what: Callable[[], object]) -> Any:
-    """Wait until a condition holds and return what it gave; say `what` there was when it never does."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := holds()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"it never came to that; there is {what()}")
-        time.sleep(_PAUSE_SECONDS)
     return found
 
 

@@ -9,20 +9,11 @@ from pathlib import Path
 import pytest
 
 import prometheus
+from observe.rules import EIGHT
 from support.paths import CASES, EXAMPLES, ROOT, TOOLS
 from support.programs import found
 
 pytestmark = pytest.mark.slow
-EIGHT = [
-    "E2E TTFT",
-    "Prefill TTFT",
-    "Prefill Queue",
-    "Decode Queue",
-    "Prefill Time",
-    "Decode Latency",
-    "KV Transfer Time",
-    "DPD Routing Counts",
-]
 
 
 def observed(manifest: Path) -> subprocess.CompletedProcess[str]:

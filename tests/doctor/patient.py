@@ -5,7 +5,6 @@ import copy
 import io
 import json
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from dpd_local import demo, plan
 from dpd_local.plan import Process
 from dpd_local.ports import free_ports
 from dpd_local.processes import Running, is_ready, running
+from support import waiting
 from support.paths import EXAMPLES, TOOLS
 
 PAGE = EXAMPLES / "llama-3.3-70b-dpd.yaml"
@@ -146,10 +146,7 @@ def send(url: str, body: Any, headers: Mapping[str, str] | None = None, seconds:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.05)
+    waiting.until(holds, lambda: "nothing of it", patience_seconds=PATIENCE_SECONDS, pause_seconds=0.05)
 
 
 @contextlib.contextmanager

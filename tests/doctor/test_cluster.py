@@ -122,11 +122,20 @@ def test_an_image_that_cannot_be_pulled_is_named(cluster: Cluster) -> None:
     assert cluster.faults() == ["image"]
 
 
-def test_a_volume_that_cannot_be_mounted_is_named(cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("reason", "said", "fault"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "model-weights": timed out waiting', "volume"),
+        ("Failed", "CA download from s3://certificates/ca.pem: connection timed out", "certificate-download"),
+    ],
+)
+def test_what_a_pod_that_is_still_being_made_waits_for_is_named(
+    cluster: Cluster, reason: str, said: str, fault: str
+) -> None:
     cluster.heal()
     cluster.write(cluster.decoder, {"containerStatuses": statuses(cluster.decoder, **waiting("ContainerCreating"))})
-    cluster.event("FailedMount", 'MountVolume.SetUp failed for volume "model-weights": timed out waiting')
-    assert cluster.faults() == ["volume"]
+    cluster.event(reason, said)
+    assert cluster.faults() == [fault]
 
 
 def test_gpus_that_no_node_offers_are_named(cluster: Cluster) -> None:
@@ -136,13 +145,6 @@ def test_gpus_that_no_node_offers_are_named(cluster: Cluster) -> None:
     status = statuses(cluster.decoder, ready=False)
     cluster.write(cluster.decoder, {"conditions": [condition], "containerStatuses": status})
     assert cluster.faults() == ["gpu"]
-
-
-def test_a_download_of_certificates_that_timed_out_is_named(cluster: Cluster) -> None:
-    cluster.heal()
-    cluster.write(cluster.decoder, {"containerStatuses": statuses(cluster.decoder, **waiting("ContainerCreating"))})
-    cluster.event("Failed", "CA download from s3://certificates/ca.pem: connection timed out")
-    assert cluster.faults() == ["certificate-download"]
 
 
 def test_two_of_three_containers_ready_is_named(cluster: Cluster) -> None:

@@ -16,6 +16,17 @@ TABLE = ROOT / "schemas" / "monitoring.yaml"
 RULES = ("--set", "monitoring.rules.enabled=true")
 NIXL = ("--set", "transfer.connector=nixl", "--set", "kvCacheSpec=null")
 TLS = ("--set", "router.tls.existingSecret=certificate")
+EIGHT = [
+    "E2E TTFT",
+    "Prefill TTFT",
+    "Prefill Queue",
+    "Decode Queue",
+    "Prefill Time",
+    "Decode Latency",
+    "KV Transfer Time",
+    "DPD Routing Counts",
+]
+"""What HyperPod's own dashboard shows of DPD, word for word and in its order."""
 
 Rule = dict[str, Any]
 

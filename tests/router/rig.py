@@ -106,6 +106,31 @@ def reads_pages(go_on: asyncio.Event, event: bytes) -> Script:
     return script
 
 
+def writes_forever(event: bytes) -> Script:
+    """An engine that streams until whoever asked has gone."""
+
+    async def script(seen, reader, writer):
+        writer.write(STREAM)
+        while True:
+            writer.write(chunk(event))
+            await writer.drain()
+            if reader.at_eof():
+                raise ConnectionResetError
+            await asyncio.sleep(0.005)
+
+    return script
+
+
+def answers_when(go_on: asyncio.Event) -> Script:
+    """An engine that answers when it may."""
+
+    async def script(seen, reader, writer):
+        await go_on.wait()
+        writer.write(OK)
+
+    return script
+
+
 async def read_request(reader: asyncio.StreamReader) -> Seen:
     head = await reader.readuntil(b"\r\n\r\n")
     method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")

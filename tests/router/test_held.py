@@ -1,6 +1,6 @@
 import asyncio
 
-from router.rig import engine, request, router, short, statuses
+from router.rig import answers_when, engine, request, router, short, statuses
 
 LIMITS = {"bodyBytes": 1024, "heldBytes": 1500}
 
@@ -13,11 +13,7 @@ def of(size):
 async def test_bodies_of_all_requests_together_have_a_limit_and_who_is_beyond_it_may_come_back():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        await go_on.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-
-    async with engine(slow) as decoder, router(decode=[decoder], limits=LIMITS) as up:
+    async with engine(answers_when(go_on)) as decoder, router(decode=[decoder], limits=LIMITS) as up:
         first = asyncio.create_task(up.post(of(1000)))
         await up.until(lambda: decoder.seen)
         held = up.router.doors.held

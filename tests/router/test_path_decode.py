@@ -7,6 +7,18 @@ from dpd_router.types import End, Outcome, Reason, Reply, Route
 from router.fakes import LONG_ASK, SHORT_ASK, settle, world
 
 
+def answers_when(go_on):
+    """A decoder that answers when it may."""
+
+    async def plan(client, first):
+        await go_on.wait()
+        first(200)
+        client.status = 200
+        return Outcome(End.COMPLETE, 200)
+
+    return plan
+
+
 async def test_a_decoder_that_cannot_be_reached_is_replaced_by_one_that_computes_the_whole_prompt():
     w = world(decoders=2, plan={"d0:8081": [ConnectFailedError("refused")]})
     await w.ask(LONG_ASK)
@@ -69,13 +81,7 @@ async def test_decoders_compute_only_so_many_prompts_that_a_prefiller_should_hav
     w = world(prefillers=0, fallbacks=1)
     go_on = asyncio.Event()
 
-    async def slow(client, first):
-        await go_on.wait()
-        first(200)
-        client.status = 200
-        return Outcome(End.COMPLETE, 200)
-
-    w.legs.plan["d0:8081"] = [slow]
+    w.legs.plan["d0:8081"] = [answers_when(go_on)]
     one = asyncio.create_task(w.ask(LONG_ASK))
     while not w.legs.log:  # noqa: ASYNC110 - the fake has no event for it
         await asyncio.sleep(0)
@@ -195,13 +201,7 @@ async def test_a_prompt_waits_until_decoders_may_compute_it():
     w = world(prefillers=0, fallbacks=1, queue=1)
     go_on = asyncio.Event()
 
-    async def slow(client, first):
-        await go_on.wait()
-        first(200)
-        client.status = 200
-        return Outcome(End.COMPLETE, 200)
-
-    w.legs.plan["d0:8081"] = [slow]
+    w.legs.plan["d0:8081"] = [answers_when(go_on)]
     one, other = asyncio.create_task(w.ask(LONG_ASK)), asyncio.create_task(w.ask(LONG_ASK))
     while not w.legs.log:  # noqa: ASYNC110 - the fake has no event for it
         await asyncio.sleep(0)

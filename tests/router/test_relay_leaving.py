@@ -1,6 +1,6 @@
 import asyncio
 
-from router.rig import OK, STREAM, chunk, engine, get, long, reads_pages, request, router, short, statuses
+from router.rig import answers_when, engine, get, long, reads_pages, request, router, short, statuses, writes_forever
 
 EVENT = b'data: {"x":1}\n\n'
 
@@ -15,16 +15,7 @@ async def leave(up, body, after):
 
 
 async def test_a_client_that_leaves_mid_stream_ends_the_engines_work_at_once():
-    async def forever(seen, reader, writer):
-        writer.write(STREAM)
-        while True:
-            writer.write(chunk(EVENT))
-            await writer.drain()
-            if reader.at_eof():
-                raise ConnectionResetError
-            await asyncio.sleep(0.005)
-
-    async with engine(forever) as decoder, router(decode=[decoder]) as up:
+    async with engine(writes_forever(EVENT)) as decoder, router(decode=[decoder]) as up:
         await leave(up, short(stream=True), lambda: decoder.seen)
         await up.until(lambda: decoder.left == 1)
         await up.until(lambda: any("end=client_left" in line for line in up.lines))
@@ -43,11 +34,7 @@ async def test_a_client_that_leaves_before_a_direct_answer_began_ends_the_engine
 async def test_a_client_that_leaves_during_prefill_has_its_transfer_drained():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        await go_on.wait()
-        writer.write(OK)
-
-    async with engine(slow) as prefiller, engine() as decoder, router([prefiller], [decoder]) as up:
+    async with engine(answers_when(go_on)) as prefiller, engine() as decoder, router([prefiller], [decoder]) as up:
         await leave(up, long(stream=True, max_tokens=100), lambda: prefiller.seen)
         await asyncio.sleep(0.05)
         assert prefiller.left == 0, "a prefill that has begun is never broken off"

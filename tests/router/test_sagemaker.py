@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EventStreamError, IncompleteReadErr
 
 from dpd_router.config.load import from_document
 from dpd_router.errors import ConfigInvalidError
-from router.rig import STREAM, chunk, engine, get, long, reads_pages, request, router, short, statuses
+from router.rig import STREAM, chunk, engine, get, long, reads_pages, request, router, short, statuses, writes_forever
 
 NAME = {"endpointName": "chat"}
 EVENT = b'data: {"x":1}\n\n'
@@ -263,16 +263,7 @@ async def test_a_client_of_http_1_0_gets_events_without_chunks():
 
 
 async def test_a_client_that_leaves_ends_the_engines_work_at_once(boto):
-    async def forever(seen, reader, writer):
-        writer.write(STREAM)
-        while True:
-            writer.write(chunk(EVENT))
-            await writer.drain()
-            if reader.at_eof():
-                raise ConnectionResetError
-            await asyncio.sleep(0.005)
-
-    async with engine(forever) as decoder, router(decode=[decoder], sagemaker=NAME) as up:
+    async with engine(writes_forever(EVENT)) as decoder, router(decode=[decoder], sagemaker=NAME) as up:
         body = (await boto.stream(up, short(stream=True)))["Body"]
         await asyncio.to_thread(next, iter(body))
         body.close()

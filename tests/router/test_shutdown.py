@@ -1,6 +1,6 @@
 import asyncio
 
-from router.rig import OK, STREAM, chunk, engine, get, long, request, router, short, statuses
+from router.rig import STREAM, answers_when, chunk, engine, get, long, request, router, short, statuses
 
 EVENT = b"data: {}\n\n"
 
@@ -56,11 +56,7 @@ async def test_idle_connections_are_closed_and_new_ones_are_not_taken():
 async def test_on_its_way_out_the_router_says_that_it_is_unwell():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        await go_on.wait()
-        writer.write(OK)
-
-    async with engine(slow) as decoder, router(decode=[decoder]) as up:
+    async with engine(answers_when(go_on)) as decoder, router(decode=[decoder]) as up:
         reader, writer = await connect(up)
         writer.write(request(short()) + get("/health"))
         await up.until(lambda: decoder.seen)
@@ -92,11 +88,7 @@ async def test_what_does_not_end_within_the_grace_is_cut():
 async def test_a_transfer_whose_client_has_left_is_drained_before_the_end():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        await go_on.wait()
-        writer.write(OK)
-
-    async with engine(slow) as prefiller, engine() as decoder, router([prefiller], [decoder]) as up:
+    async with engine(answers_when(go_on)) as prefiller, engine() as decoder, router([prefiller], [decoder]) as up:
         _, writer = await connect(up)
         writer.write(request(long()))
         await up.until(lambda: prefiller.seen)
@@ -149,12 +141,8 @@ async def test_whoever_is_cut_off_at_the_end_is_told_so():
 async def test_a_transfer_whose_client_is_cut_off_is_drained_all_the_same():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        await go_on.wait()
-        writer.write(OK)
-
-    grace = {"graceSeconds": 3}
-    async with engine(slow) as prefiller, engine() as decoder, router([prefiller], [decoder], timeouts=grace) as up:
+    timeouts, slow = {"graceSeconds": 3}, answers_when(go_on)
+    async with engine(slow) as prefiller, engine() as decoder, router([prefiller], [decoder], timeouts=timeouts) as up:
         reader, writer = await connect(up)
         writer.write(request(long()))
         await up.until(lambda: prefiller.seen)

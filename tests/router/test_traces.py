@@ -6,7 +6,7 @@ import re
 import time
 
 from router.otlp import receiver, tracing
-from router.rig import OK, STREAM, chunk, engine, long, request, router, short
+from router.rig import STREAM, answers_when, chunk, engine, long, request, router, short, writes_forever
 
 EVENT = b'data: {"x":1}\n\n'
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -205,16 +205,7 @@ async def test_a_request_that_is_no_json_fails_at_the_client_and_is_no_error_of_
 
 
 async def test_a_client_that_leaves_mid_stream_ends_its_trace_there():
-    async def forever(seen, reader, writer):
-        writer.write(STREAM)
-        while True:
-            writer.write(chunk(EVENT))
-            await writer.drain()
-            if reader.at_eof():
-                raise ConnectionResetError
-            await asyncio.sleep(0.005)
-
-    async with receiver() as to, engine(forever) as decoder:
+    async with receiver() as to, engine(writes_forever(EVENT)) as decoder:
         async with router(decode=[decoder], tracing=tracing(to)) as up:
             reader, writer = await asyncio.open_connection("127.0.0.1", up.port)
             writer.write(request(short(stream=True)))
@@ -230,11 +221,7 @@ async def test_a_client_that_leaves_mid_stream_ends_its_trace_there():
 async def test_a_client_that_leaves_during_prefill_leaves_a_drain_in_its_trace():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        await go_on.wait()
-        writer.write(OK)
-
-    async with receiver() as to, engine(slow) as prefiller, engine() as decoder:
+    async with receiver() as to, engine(answers_when(go_on)) as prefiller, engine() as decoder:
         async with router([prefiller], [decoder], tracing=tracing(to)) as up:
             _, writer = await asyncio.open_connection("127.0.0.1", up.port)
             writer.write(request(long()))
@@ -253,11 +240,7 @@ async def test_a_client_that_leaves_during_prefill_leaves_a_drain_in_its_trace()
 async def test_a_prefiller_that_is_late_is_an_error_of_its_attempt_and_the_next_one_has_a_span_too():
     go_on = asyncio.Event()
 
-    async def slow(seen, reader, writer):
-        await go_on.wait()
-        writer.write(OK)
-
-    async with receiver() as to, engine(slow) as late, engine() as prefiller, engine() as decoder:
+    async with receiver() as to, engine(answers_when(go_on)) as late, engine() as prefiller, engine() as decoder:
         async with router(
             [late, prefiller], [decoder], tracing=tracing(to), timeouts={"prefillSeconds": 0.2, "graceSeconds": 5}
         ) as up:

@@ -4,9 +4,7 @@ Versions live in go.mod (Kubernetes, etcd, CoreDNS) and crds.json (KEDA, Prometh
 and nowhere else. Runs on the bare interpreter and does nothing when all is there. From nothing it takes some minutes.
 """
 
-import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,19 +13,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import gobuild
+
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parent.parent / ".cache" / "cluster"
 BOX = TARGET / "kubebox"
 CRDS = TARGET / "crds"
 STAMP = TARGET / ".built"
-_SOURCES = ("*.go", "go.mod", "go.sum", "crds.json", "provision.py")
 _NO_COMMIT = "0" * 40
-
-
-def digest() -> str:
-    """What everything here is made from, as one word."""
-    files = sorted(path for pattern in _SOURCES for path in HERE.glob(pattern))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def kubernetes_version() -> str:
@@ -44,19 +37,8 @@ def build() -> None:
     major, minor, _ = version.removeprefix("v").split(".")
     facts = {"Version": version, "Major": major, "Minor": minor, "TreeState": "clean", "Commit": _NO_COMMIT}
     symbols = [f"-X k8s.io/component-base/version.git{name}={value}" for name, value in facts.items()]
-    command = [
-        "go",
-        "build",
-        "-trimpath",
-        "-buildvcs=false",
-        f"-ldflags=-s -w {' '.join(symbols)}",
-        "-o",
-        str(BOX),
-        ".",
-    ]
-    nice = ["nice", "-n", "19"] if shutil.which("nice") else []
     print(f"building Kubernetes {version} from its Go modules, some minutes from nothing", file=sys.stderr)
-    subprocess.run([*nice, *command], cwd=HERE, check=True, env={**os.environ, "CGO_ENABLED": "0"})
+    gobuild.build(HERE, BOX, symbols)
 
 
 def download(pin: dict[str, Any]) -> Path:
@@ -84,12 +66,10 @@ def unpack(pin: dict[str, Any]) -> None:
 
 def main() -> int:
     """Entry point; returns the exit status."""
-    wanted = digest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
-        STAMP.touch()
+    wanted = gobuild.digest(HERE, "crds.json")
+    if gobuild.is_built(STAMP, wanted):
         return 0
-    if not shutil.which("go"):
-        print("go: not on PATH; install Go 1.26 or newer, it builds Kubernetes for the tests", file=sys.stderr)
+    if not gobuild.has_go("Kubernetes for the tests"):
         return 2
     shutil.rmtree(CRDS, ignore_errors=True)
     CRDS.mkdir(parents=True)

@@ -1,7 +1,7 @@
 """Second stop: what logs and metrics say, as numbers. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dpd.doctor.facts import Pod
 
@@ -22,6 +22,12 @@ def line_with(log: str, pattern: re.Pattern[str]) -> str:
         if pattern.search(line):
             found = line.strip()
     return found
+
+
+def first_with(pods: Iterable[Pod], pattern: re.Pattern[str]) -> str:
+    """Return the first pod that logged the pattern, and the last line in which it did; empty when none did."""
+    found = ((pod.name, line_with(pod.log, pattern)) for pod in pods)
+    return next((f"{name}: {line}" for name, line in found if line), "")
 
 
 def total(pod: Pod, name: str, label: str = "") -> float:

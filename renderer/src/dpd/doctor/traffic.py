@@ -5,8 +5,8 @@ import re
 from dpd.doctor.evidence import (
     computed_again,
     decisions,
+    first_with,
     has_metric,
-    line_with,
     retrieved_nothing,
     total,
     transfer_speed,
@@ -36,11 +36,7 @@ def kv_not_moved(facts: Facts) -> str:
 
 def buffer_full(facts: Facts) -> str:
     """A decoder has no page left for a transfer."""
-    for pod in facts.engines:
-        line = line_with(pod.log, _FULL)
-        if line:
-            return f"{pod.name}: {line}"
-    return ""
+    return first_with(facts.engines, _FULL)
 
 
 def transfer_slow(facts: Facts) -> str:
@@ -76,12 +72,9 @@ def uneven_prefillers(facts: Facts) -> str:
 
 def kvaware_miss(facts: Facts) -> str:
     """The strategy kvaware finds nobody, because nobody tells what it holds."""
-    for router in facts.of(ROUTER):
-        line = line_with(router.log, _MISS)
-        if line:
-            return f"{router.name}: {line}"
-    if facts.strategy != "kvaware":
-        return ""
+    missed = first_with(facts.of(ROUTER), _MISS)
+    if missed or facts.strategy != "kvaware":
+        return missed
     for router in facts.of(ROUTER):
         held = total(router, "dpd_router_kv_events_total", 'kind="batches"')
         prompts = sum(_requests(each) for each in facts.of(PREFILL))

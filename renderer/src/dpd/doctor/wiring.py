@@ -2,7 +2,7 @@
 
 import re
 
-from dpd.doctor.evidence import line_with
+from dpd.doctor.evidence import first_with
 from dpd.doctor.facts import DECODE, PREFILL, Facts, Pod
 
 _DEGRADED = re.compile(r"Failed to initialize LMCache|degraded mode \(recompute\)")
@@ -12,11 +12,7 @@ _WANTED = {PREFILL: "sender", DECODE: "receiver"}
 
 def lmcache_degraded(facts: Facts) -> str:
     """An engine's LMCache gave up: the engine answers and computes everything itself."""
-    for pod in facts.engines:
-        line = line_with(pod.log, _DEGRADED)
-        if line:
-            return f"{pod.name}: {line}"
-    return ""
+    return first_with(facts.engines, _DEGRADED)
 
 
 def pd_role(facts: Facts) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from dpd.endpoint import Endpoint
 from dpd.problems import FieldPath, Problem, shown, warning
+from dpd.rules import repeated
 
 _ENV: FieldPath = ("spec", "worker", "environmentVariables")
 # Since Kubernetes 1.34 for good: printable ASCII, but for what ends a name.
@@ -35,14 +36,9 @@ _PER_ROLE = frozenset(
 
 def names_are_set_once(endpoint: Endpoint) -> Iterator[Problem]:
     """No variable is set twice."""
-    first: dict[str, int] = {}
-    for index, each in enumerate(endpoint.env):
-        name = each.get("name", "")
-        if name in first:
-            fact = f"{shown(name)} is set twice, first in environmentVariables[{first[name]}]"
-            yield Problem((*_ENV, index, "name"), fact, "keep one of them")
-        elif name:
-            first[name] = index
+    for index, name, first in repeated.names(endpoint.env):
+        fact = f"{shown(name)} is set twice, first in environmentVariables[{first}]"
+        yield Problem((*_ENV, index, "name"), fact, "keep one of them")
 
 
 def values_have_one_source(endpoint: Endpoint) -> Iterator[Problem]:

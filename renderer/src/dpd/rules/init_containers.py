@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from dpd.endpoint import Endpoint
 from dpd.problems import FieldPath, Problem, shown
+from dpd.rules import repeated
 
 _CONTAINERS: FieldPath = ("spec", "kubernetes", "initContainers")
 _OWN = ("verify-worker", "model-weights-copy", "hf-model-downloader")
@@ -12,14 +13,9 @@ _BESIDE = ("sidecar-reverse-proxy", "otel-collector", "s3-uploader")
 
 def names_differ(endpoint: Endpoint) -> Iterator[Problem]:
     """No two init containers have one name: Kubernetes refuses the pod, and with it the Deployment."""
-    first: dict[str, int] = {}
-    for index, each in enumerate(endpoint.part("kubernetes").get("initContainers") or []):
-        name = each.get("name", "")
-        if name in first:
-            fact = f"{shown(name)} is used twice, first in initContainers[{first[name]}]"
-            yield Problem((*_CONTAINERS, index, "name"), fact, "rename one of them")
-        elif name:
-            first[name] = index
+    for index, name, first in repeated.names(endpoint.part("kubernetes").get("initContainers") or []):
+        fact = f"{shown(name)} is used twice, first in initContainers[{first}]"
+        yield Problem((*_CONTAINERS, index, "name"), fact, "rename one of them")
 
 
 def names_are_free(endpoint: Endpoint) -> Iterator[Problem]:
