@@ -153,6 +153,16 @@ def test_two_of_three_containers_ready_is_named(cluster: Cluster) -> None:
     assert cluster.faults() == ["loading"]
 
 
+def test_a_role_without_any_pod_is_named(cluster: Cluster) -> None:
+    cluster.heal()
+    name = cluster.decoder["metadata"]["name"]
+    cluster.plane.must("delete", "pod", name, f"--namespace={SERVING}", "--grace-period=0", "--force")
+    try:
+        assert cluster.faults() == ["role-missing"]
+    finally:
+        cluster.plane.must("apply", "--server-side", "--filename=-", text=yaml.safe_dump(cluster.decoder))
+
+
 def test_an_endpoint_that_is_not_there_is_bad_usage(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
     with redirect_stdout(io.StringIO()):
         assert cli.main(["doctor", "nobody", *cluster.flags[1:]]) == 2

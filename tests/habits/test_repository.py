@@ -104,6 +104,23 @@ def test_a_documents_links_lead_somewhere(path: Path) -> None:
     assert missing == []
 
 
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    titles = [re.sub(r"[`*]|\]\([^)]*\)|\[", "", line) for line in re.findall(r"^#+ (.*)$", prose, re.MULTILINE)]
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_a_documents_links_into_pages_lead_to_headings(path: Path) -> None:
+    prose = re.sub(r"`[^`]*`", "", path.read_text())
+    targets = re.findall(r"\]\(([^)#:]*)#([^)]*)\)", prose)
+    pages = [
+        (path.parent / file if file else path, anchor) for file, anchor in targets if not file or file.endswith(".md")
+    ]
+    assert [anchor for page, anchor in pages if anchor not in anchors(page)] == []
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_a_document_names_only_targets_that_exist(path: Path) -> None:
     named = set(re.findall(r"`make ([a-z0-9-]+)", path.read_text())) | set(

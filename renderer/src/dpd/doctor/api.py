@@ -31,8 +31,10 @@ class Api:
     context: ssl.SSLContext | None
     headers: Mapping[str, str]
 
-    def ask(self, path: str, body: Any = None, seconds: float = _TIMEOUT) -> tuple[int, str]:
-        """GET a path, or POST JSON to it: status and text; 0 and why when nobody answers."""
+    def ask(
+        self, path: str, body: Any = None, seconds: float = _TIMEOUT, more: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """GET a path, or POST JSON to it, with `more` headers: status and text; 0 and why when nobody answers."""
         address = urlsplit(self.server)
         host, port = address.hostname or "", address.port
         connection: http.client.HTTPConnection
@@ -41,7 +43,7 @@ class Api:
         else:
             connection = http.client.HTTPConnection(host, port, timeout=seconds)
         data = None if body is None else json.dumps(body)
-        headers = {**self.headers, **({"Content-Type": "application/json"} if body is not None else {})}
+        headers = {**self.headers, **(more or {}), **({"Content-Type": "application/json"} if body is not None else {})}
         try:
             connection.request("GET" if body is None else "POST", f"{address.path}{path}", data, headers)
             answer = connection.getresponse()

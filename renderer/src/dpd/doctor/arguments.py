@@ -27,6 +27,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--local", metavar="FOLDER", default="", help="instead of NAME: what `make demo KEEP=1` prints")
     parser.add_argument("--probe", action="store_true", help="send a short and a long prompt first")
     parser.add_argument(
+        "--key-file", metavar="FILE", default="", help="for --probe: an API key, where the router asks for one"
+    )
+    parser.add_argument(
         "--wait",
         metavar="SECONDS",
         type=float,

@@ -21,13 +21,12 @@ _PROXY_PORT, _ROUTER_PORT = 8081, 8080
 _HTTP_PORT, _METRICS_PORT = "http", "metrics"
 _UNREACHABLE = "error trying to reach service"
 _TAIL_LINES = 5000
-_ANSWER_SECONDS = 300.0
 _OK = 200
 Object = Mapping[str, Any]
 
 
-def gather(api: Api, name: str, namespace: str, system: str, *, is_probing: bool) -> Facts:
-    """Read everything of an endpoint; then, if asked to, send two prompts and read once more. Raises UsageError."""
+def gather(api: Api, name: str, namespace: str, system: str, key: str | None) -> Facts:
+    """Read everything of an endpoint; with a key (empty for none) send two prompts first. Raises UsageError."""
     router = f"{name}-{namespace}-router"
     workers = _role_of(api, namespace, name, worker=True)
     routers = _role_of(api, system, router, worker=False)
@@ -43,10 +42,13 @@ def gather(api: Api, name: str, namespace: str, system: str, *, is_probing: bool
         collected=_collected(api, namespace, name),
         said=_said(api, namespace, name),
     )
-    if not is_probing:
+    if key is None:
         return facts
-    probes = _probe(api, f"{name}-{namespace}-routing-service", system, facts.threshold)
-    return replace(gather(api, name, namespace, system, is_probing=False), probes=probes)
+    asking.refuse_without(key, facts)
+    scheme = "https:" if facts.takes_tls_only else ""
+    service = f"{scheme}{name}-{namespace}-routing-service:http"
+    probes = asking.probe(_through(api, f"/api/v1/namespaces/{system}/services/{service}/proxy", key), facts.threshold)
+    return replace(gather(api, name, namespace, system, None), probes=probes)
 
 
 def _deployments(api: Api, namespace: str, app: str) -> list[dict[str, Any]]:
@@ -171,16 +173,11 @@ def _relayed(api: Api, path: str) -> tuple[int | None, str | None]:
     return status, ""
 
 
-def _probe(api: Api, service: str, system: str, threshold: int) -> tuple[str, ...]:
-    """Send both prompts by the API server's proxy and return what was wrong with the answers."""
-    root = f"/api/v1/namespaces/{system}/services/{service}:http/proxy"
-    status, text = api.ask(f"{root}/v1/models")
-    if status != _OK:
-        return (f"GET /v1/models answers {status or 'nothing'}",)
-    listed = json.loads(text)["data"][0]
-    wrong = []
-    for title, prompt in asking.prompts(threshold, listed.get("max_model_len")):
-        status, text = api.ask(f"{root}/v1/chat/completions", asking.body(listed["id"], prompt), _ANSWER_SECONDS)
-        if status != _OK:
-            wrong.append(f"{title} is answered {status or 'by nothing'}: {text[:200]}".rstrip(": "))
-    return tuple(wrong)
+def _through(api: Api, root: str, key: str) -> asking.Ask:
+    """Return what asks the router by the API server's proxy."""
+
+    def ask(path: str, body: Any) -> tuple[int, str]:
+        seconds = asking.TIMEOUT if body is None else asking.ANSWER_SECONDS
+        return api.ask(root + path, body, seconds, asking.keyed(key))
+
+    return ask

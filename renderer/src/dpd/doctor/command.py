@@ -33,12 +33,22 @@ def doctor(arguments: Namespace) -> int:
 def _gather(arguments: Namespace) -> Facts:
     if bool(arguments.local) == bool(arguments.name):
         raise UsageError("doctor: give the NAME of an endpoint in a cluster, or --local FOLDER of a demo, one of both")
+    if arguments.key_file and not arguments.probe:
+        raise UsageError("--key-file: is for --probe, which alone asks what keys open; add --probe")
+    key = _key(arguments.key_file) if arguments.probe else None
     if arguments.local:
-        return local.gather(Path(arguments.local), is_probing=arguments.probe)
+        return local.gather(Path(arguments.local), key)
     api = connect(arguments.kubeconfig, arguments.context)
-    return cluster.gather(
-        api, arguments.name, arguments.namespace, arguments.router_namespace, is_probing=arguments.probe
-    )
+    return cluster.gather(api, arguments.name, arguments.namespace, arguments.router_namespace, key)
+
+
+def _key(file: str) -> str:
+    """Return the API key in a file, empty without one. Raises UsageError."""
+    try:
+        return Path(file).read_text(encoding="ascii").strip() if file else ""
+    except (OSError, UnicodeError) as error:
+        fact = str(error.strerror).lower() if isinstance(error, OSError) else "is no API key"
+        raise UsageError(f"{file}: {fact}; give a file that holds nothing but an API key") from None
 
 
 def _settled(gather: Callable[[], Facts], seconds: float) -> tuple[Facts, tuple[Finding, ...]]:

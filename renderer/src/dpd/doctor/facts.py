@@ -78,3 +78,13 @@ class Facts:
     def strategy(self) -> str:
         """Return the routing strategy, empty without a router."""
         return str(self.router.get("routing", {}).get("strategy") or "")
+
+    @property
+    def takes_tls_only(self) -> bool:
+        """Return whether the router refuses plain HTTP of its clients."""
+        return bool(self.router.get("tls", {}).get("mode") == "strict")
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Return whether the router wants an API key of its clients."""
+        return "auth" in self.router

@@ -1,5 +1,6 @@
 """First stop on one machine: what the local demo leaves in its folder, and what its processes answer."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +18,17 @@ _MOST_BYTES = 8 * 1024**2
 Object = Mapping[str, Any]
 
 
-def gather(folder: Path, *, is_probing: bool) -> Facts:
-    """Read a demo's folder and ask its processes. Raises UsageError when it is no such folder."""
+def gather(folder: Path, key: str | None) -> Facts:
+    """Read a demo's folder and ask its processes; with a key (empty for none) send two prompts first.
+
+    Raises UsageError when it is no such folder.
+    """
     deployments = list(_deployments(folder / "manifests.yaml"))
     router = next((each for each in deployments if _container(each, _ROUTER)), None)
     settings = _settings(folder, router) if router else {}
     pods = [each for deployment in deployments for each in _pods(folder, deployment, settings.get("pools", {}))]
-    front = ""
     if router is not None:
-        listen = settings["listen"]
-        front = f"http://{listen['host']}:{listen['port']}"
-        pods.append(_asked(_pod(folder, router, _name(router), ROUTER), f"{listen['host']}:{listen['port']}"))
+        pods.append(_asked(_pod(folder, router, _name(router), ROUTER), _watched(settings)))
     roles = tuple(dict.fromkeys(each.role for each in pods))
     workers = [each for each in deployments if _container(each, _PROXY)]
     facts = Facts(
@@ -37,14 +38,36 @@ def gather(folder: Path, *, is_probing: bool) -> Facts:
         router=settings,
         collected=all(_container(each, _COLLECTOR) for each in workers) if workers else None,
     )
-    if not is_probing:
+    if key is None:
         return facts
-    if not front:
+    if router is None:
         raise UsageError(
             f"--probe: {folder} has no router, and where its worker listens is not written; send it a prompt by hand"
         )
-    probes = asking.probe(front, facts.threshold)
-    return replace(gather(folder, is_probing=False), probes=probes)
+    asking.refuse_without(key, facts)
+    probes = asking.probe(_door(facts, key).ask, facts.threshold)
+    return replace(gather(folder, None), probes=probes)
+
+
+def _watched(settings: Mapping[str, Any]) -> str:
+    """Return where a router tells its health and metrics."""
+    listen = settings["listen"]
+    return f"{listen['host']}:{settings.get('metrics', listen)['port']}"
+
+
+def _door(facts: Facts, key: str) -> asking.Door:
+    """Return where the router takes prompts; under TLS it must have the very certificate that it was given."""
+    address = f"{facts.router['listen']['host']}:{facts.router['listen']['port']}"
+    if not facts.takes_tls_only:
+        return asking.Door(f"http://{address}", key)
+    file = facts.router["tls"]["certificateFile"]
+    try:
+        trust = ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise UsageError(f"{file}: is no certificate that can be read: {error}; give the router another") from None
+    trust.check_hostname = False  # it is the certificate's own, whatever name it is for
+    trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return asking.Door(f"https://{address}", key, trust)
 
 
 def _deployments(file: Path) -> Iterator[Object]:
