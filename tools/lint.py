@@ -26,9 +26,9 @@ def checks() -> Iterator[tuple[str, ...]]:
     yield ("lint-imports", "--no-logo")
     yield ("yamllint", "--strict", ".")
     for chart in CHARTS:
-        values = sorted(ROOT.glob(f"{chart}/ci/*-values.yaml"))
-        first = ("--values", str(values[0])) if values else ()
-        yield ("helm", "lint", "--strict", "--quiet", chart, *first)
+        # ct knows those of the folder itself, and no other.
+        for values in sorted(ROOT.glob(f"{chart}/ci/shapes/*-values.yaml")):
+            yield ("helm", "lint", "--strict", "--quiet", chart, "--values", str(values))
     yield ("ct", "lint", "--config", "ct.yaml")
     if shutil.which("hadolint"):
         yield ("hadolint", *dockerfiles())

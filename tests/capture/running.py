@@ -79,7 +79,7 @@ def flags(service_url: str, settings: dict[str, Any], chart: Sequence[str]) -> l
 @contextlib.contextmanager
 def uploading(folder: Path, given: Sequence[str], keys: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run the uploader with command and files of the decoder's pod, only folders and its first pause changed."""
-    documents = manifests(template("helm", CHART / "ci" / "dpd-values.yaml", *given))
+    documents = manifests(template("helm", CHART / "ci" / "shapes" / "dpd-values.yaml", *given))
     for name, text in named(documents, "ConfigMap", "dpd-test-s3-uploader")["data"].items():
         (folder / name).write_text(text)
     words = container(documents, "decode", "s3-uploader")["command"]

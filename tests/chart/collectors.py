@@ -29,7 +29,7 @@ def traced(exporters: Mapping[str, Any]) -> list[Manifest]:
     """Return what the chart draws of the page's endpoint with traces of all requests, sent on to `exporters`."""
     tracing = {"enabled": True, "ratio": 1, "exporters": exporters, "existingSecret": "token"}
     flag = f"router.tracing={json.dumps(tracing)}"
-    return manifests(template("helm", CHART / "ci" / "dpd-values.yaml", "--set-json", flag))
+    return manifests(template("helm", CHART / "ci" / "shapes" / "dpd-values.yaml", "--set-json", flag))
 
 
 def _drawn(name: str, documents: list[Manifest]) -> Iterator[tuple[str, Config, set[str]]]:

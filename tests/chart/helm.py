@@ -43,7 +43,7 @@ def manifests(text: str) -> list[Manifest]:
 
 def shapes() -> list[Path]:
     """Every values file that must render: the chart's own shapes and the accepted cases'."""
-    return sorted(CHART.glob("ci/*-values.yaml")) + sorted(CASES.glob("accept/*/values.yaml"))
+    return sorted(CHART.glob("ci/**/*-values.yaml")) + sorted(CASES.glob("accept/*/values.yaml"))
 
 
 def shape_name(values: Path) -> str:

@@ -104,7 +104,7 @@ def container(documents: Any, role: str, name: str) -> Any:
 def running(folder: Path, *flags: str, role: str = "decode", also: Mapping[str, str] | None = None) -> Iterator[Proxy]:
     """Run a role's nginx of the page's endpoint, `flags` given to helm, until the block ends; nothing is behind it."""
     found = program()
-    documents = manifests(template("helm", CHART / "ci" / "dpd-values.yaml", *flags))
+    documents = manifests(template("helm", CHART / "ci" / "shapes" / "dpd-values.yaml", *flags))
     relay, metrics, upstream = free_ports(3)
     config = named(documents, "ConfigMap", "dpd-test-proxy")["data"]
     (folder / "tmp").mkdir(exist_ok=True)

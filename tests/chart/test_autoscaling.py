@@ -11,7 +11,7 @@ from chart.helm import Manifest, manifests, named, of_kind, pod_spec, role_of, t
 from dpd_sim.metrics.names import LMCACHE, VLLM
 from support.paths import CHART
 
-VALUES = CHART / "ci/dpd-values.yaml"
+VALUES = CHART / "ci/shapes/dpd-values.yaml"
 SERVER = "autoscaling.prometheus.serverAddress=http://prometheus:9090"
 ROLES = "pdSpec.autoScalingSpec"
 SHAPES = {

@@ -10,8 +10,8 @@ from chart.test_network import STRANGER, is_open, pod_of
 from support.direct import Direct
 from support.paths import CHART
 
-PAGE = CHART / "ci" / "dpd-values.yaml"
-COLOCATED = CHART / "ci" / "colocated-values.yaml"
+PAGE = CHART / "ci" / "shapes" / "dpd-values.yaml"
+COLOCATED = CHART / "ci" / "shapes" / "colocated-values.yaml"
 ACM = (
     "tlsConfig.customCertificateConfig.acmArn=arn:aws:acm:us-west-2:123456789012:certificate/0123-abcd,"
     "tlsConfig.customCertificateConfig.domainName=llm.example.com,dnsConfig.hostedZoneId=Z0123456789ABC"

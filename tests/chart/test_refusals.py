@@ -10,7 +10,7 @@ import yaml
 from chart.helm import RefusedError, manifests, of_kind, template
 from support.paths import CHART
 
-PAGE = CHART / "ci" / "dpd-values.yaml"
+PAGE = CHART / "ci" / "shapes" / "dpd-values.yaml"
 VERIFY = CHART / "files" / "worker" / "verify.py"
 
 

@@ -9,8 +9,8 @@ from chart.helm import manifests, of_kind, role_of, template
 from chart.test_revision import REVISION
 from support.paths import CHART
 
-PAGE = CHART / "ci" / "dpd-values.yaml"
-COLOCATED = CHART / "ci" / "colocated-values.yaml"
+PAGE = CHART / "ci" / "shapes" / "dpd-values.yaml"
+COLOCATED = CHART / "ci" / "shapes" / "colocated-values.yaml"
 WORKERS = {"prefill", "decode"}
 IDLE = {"loadBalancer": {"idleTimeoutSeconds": 600}}
 

@@ -8,7 +8,7 @@ import yaml
 from chart.helm import manifests, role_of, template, workers
 from support.paths import CHART
 
-VALUES = CHART / "ci" / "dpd-values.yaml"
+VALUES = CHART / "ci" / "shapes" / "dpd-values.yaml"
 REVISION = "inference.sagemaker.aws.amazon.com/dpd-revision"
 
 
@@ -76,5 +76,5 @@ def test_what_no_transfer_depends_on_does_not(tmp_path, change):
 
 
 def test_colocated_workers_have_none(tmp_path):
-    rendered = manifests(template("helm", CHART / "ci" / "colocated-values.yaml"))
+    rendered = manifests(template("helm", CHART / "ci" / "shapes" / "colocated-values.yaml"))
     assert all(REVISION not in each["spec"]["template"]["metadata"]["labels"] for each in workers(rendered))

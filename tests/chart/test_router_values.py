@@ -11,7 +11,7 @@ from chart.helm import RefusedError, manifests, named, template
 from dpd_router.config.load import Config, from_document
 from support.paths import CHART, ROOT
 
-PAGE = CHART / "ci" / "dpd-values.yaml"
+PAGE = CHART / "ci" / "shapes" / "dpd-values.yaml"
 SECTIONS = {
     "timeouts": "RouterTimeouts",
     "health": "RouterHealth",

@@ -11,7 +11,7 @@ import yaml
 from chart.helm import RefusedError, manifests, of_kind, role_of, template
 from support.paths import CHART, TOOLS
 
-PAGE = CHART / "ci" / "dpd-values.yaml"
+PAGE = CHART / "ci" / "shapes" / "dpd-values.yaml"
 
 
 def kinds_and_names(text: str) -> set[tuple[str, str]]:

@@ -8,6 +8,8 @@ import pytest
 
 from cluster import live, workloads
 from cluster.kubectl import Kubectl
+from cluster.provision import BOX
+from support.paths import TOOLS
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +25,11 @@ def live_cluster() -> Iterator[Kubectl]:
     finally:
         live.down()
     assert live.remains() == []
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """A PATH on which kubectl and helm are those of this repository."""
+    (tmp_path / "kubectl").symlink_to(BOX.resolve())
+    (tmp_path / "helm").symlink_to((TOOLS / "helm").resolve())
+    return f"{tmp_path}:{os.environ['PATH']}"

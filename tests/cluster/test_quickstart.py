@@ -1,26 +1,15 @@
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from cluster.kubectl import Kubectl, environment
 from cluster.page import Step, steps
-from cluster.provision import BOX
-from support.paths import ROOT, TOOLS
+from support.paths import ROOT
 
 PAGE = ROOT / "docs/quickstart.md"
 _MARK = "--- end of step {} ---"
 
 pytestmark = pytest.mark.timeout(1800)
-
-
-@pytest.fixture
-def programs(tmp_path: Path) -> str:
-    """A PATH on which kubectl and helm are those of this repository."""
-    (tmp_path / "kubectl").symlink_to(BOX.resolve())
-    (tmp_path / "helm").symlink_to((TOOLS / "helm").resolve())
-    return f"{tmp_path}:{os.environ['PATH']}"
 
 
 def script(found: list[Step]) -> str:
@@ -29,9 +18,9 @@ def script(found: list[Step]) -> str:
     return "set -euo pipefail\n" + "".join(parts)
 
 
-def test_every_command_of_the_page_prints_what_the_page_says(live_cluster: Kubectl, programs: str) -> None:
+def test_every_command_of_the_page_prints_what_the_page_says(live_cluster: Kubectl, path: str) -> None:
     found = steps(PAGE)
-    variables = {**environment(), "PATH": programs, "KUBECONFIG": str(live_cluster.kubeconfig)}
+    variables = {**environment(), "PATH": path, "KUBECONFIG": str(live_cluster.kubeconfig)}
     done = subprocess.run(
         ["bash", "-c", script(found)], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
     )

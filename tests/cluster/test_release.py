@@ -7,7 +7,7 @@ import pytest
 
 from cluster import live
 from cluster.kubectl import Kubectl
-from cluster.tools import SYSTEM, crowd, helm, is_ours, items, ready, story, until
+from cluster.tools import SYSTEM, crowd, doctor, helm, is_ours, items, ready, story, until
 from support.paths import CHART, ROOT
 
 VALUES = ROOT / "tests/cluster/values/small.yaml"
@@ -46,6 +46,17 @@ def whole(plane: Kubectl) -> bool:
 def test_helm_test_is_answered_like_a_client(release: Kubectl) -> None:
     assert "Succeeded" in helm(release, "test", NAME, *PLACE)
     assert release.kubectl("get", "pod", f"{NAME}-test", *PLACE).returncode == 1
+
+
+def test_the_doctor_finds_nothing_wrong_with_it(release: Kubectl) -> None:
+    found = doctor(release, NAME, NAMESPACE, "--probe")
+    assert (found["faults"], found["unasked"]) == ([], [])
+    gone = pods(release, "decode")
+    release.must("scale", f"deployment/decode-{NAME}", *PLACE, "--replicas=0")
+    until(lambda: not pods(release, "decode"), lambda: story(release))
+    assert "role-missing" in doctor(release, NAME, NAMESPACE)["faults"]
+    release.must("scale", f"deployment/decode-{NAME}", *PLACE, "--replicas=2")
+    until(lambda: whole(release) and set(gone).isdisjoint(pods(release, "decode")), lambda: story(release))
 
 
 def test_an_upgrade_and_its_rollback_cost_no_request(release: Kubectl) -> None:

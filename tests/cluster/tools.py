@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,17 @@ def helm(plane: Kubectl, *words: str | Path) -> str:
     return done.stdout
 
 
+def doctor(plane: Kubectl, name: str, namespace: str, *more: str | Path) -> dict[str, Any]:
+    """Return what `dpd doctor` says of an endpoint. Raises AssertionError with its complaint."""
+    words = ("doctor", name, f"--namespace={namespace}", "--output-format=json", *map(str, more))
+    command = [sys.executable, "-m", "dpd", *words, f"--kubeconfig={plane.kubeconfig}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == int(not found["healthy"])
+    return found
+
+
 def story(plane: Kubectl) -> str:
     """Return what a person would look at first: pods and recent events of the whole cluster."""
     pods = plane.kubectl("get", "pods", "--all-namespaces", "--output=wide").stdout
@@ -55,6 +67,22 @@ def ready(plane: Kubectl, namespace: str, labels: str) -> list[str]:
         if "deletionTimestamp" not in each["metadata"]
         and any(it["type"] == "Ready" and it["status"] == "True" for it in each["status"].get("conditions", []))
     ]
+
+
+def answered(plane: Kubectl, namespace: str, name: str, command: list[str]) -> str:
+    """Run a command in a pod with curl and return what it printed; attached, its first words might get lost."""
+    container = {"name": name, "image": "curlimages/curl:8.15.0", "command": command}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+    place = ("--namespace", namespace)
+    plane.must("create", "--filename=-", text=json.dumps(pod))
+    try:
+        done = plane.kubectl("wait", f"pod/{name}", *place, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=2m")
+        said = plane.must("logs", name, *place)
+        assert done.returncode == 0, f"{said}\n{story(plane)}"
+        return said
+    finally:
+        plane.must("delete", "pod", name, *place, "--grace-period=0", "--force")
 
 
 @dataclass(frozen=True, slots=True)

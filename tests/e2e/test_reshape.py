@@ -12,7 +12,7 @@ from support.paths import CHART, ROOT, TOOLS
 
 pytestmark = pytest.mark.slow
 
-VALUES = CHART / "ci/dpd-values.yaml"
+VALUES = CHART / "ci/shapes/dpd-values.yaml"
 # Each shape with its own autoscaling, so that autoscalers come and go too.
 SHAPES = {
     "disaggregated": "autoscaling.prometheus.serverAddress=http://prometheus:9090,"

@@ -27,7 +27,7 @@ def plane(admission: Admission, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def rendered(name: str, *flags: str) -> list[Manifest]:
     names = f"nameOverride={name},namespaceOverride={name},{HUB}"
-    text = template("helm", CHART / "ci/dpd-values.yaml", "--set", ",".join([names, *flags]))
+    text = template("helm", CHART / "ci/shapes/dpd-values.yaml", "--set", ",".join([names, *flags]))
     return manifests(text)
 
 

@@ -29,7 +29,7 @@ EIGHT = [
 def test_promtool_takes_the_rules_of_every_kind_of_endpoint(tmp_path: Path) -> None:
     files = []
     for values in [
-        *CHART.glob("ci/*-values.yaml"),
+        *CHART.glob("ci/**/*-values.yaml"),
         *(ACCEPTED / "accept" / each / "values.yaml" for each in ("nixl", "kvaware-colocated")),
     ]:
         drawn = of_kind(manifests(template("helm", values, *RULES)), "PrometheusRule")

@@ -44,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with control_plane(folder, free_ports(3)) as plane:
         plane.must("create", "namespace", ROUTERS)
         plane.must("create", "serviceaccount", "default")
-        rendered = manifests(template("helm", CHART / "ci" / "dpd-values.yaml"))
+        rendered = manifests(template("helm", CHART / "ci" / "shapes" / "dpd-values.yaml"))
         rights = [
             each
             for each in rendered

@@ -13,7 +13,7 @@ import yaml
 from support.paths import CHART, ROOT, TOOLS
 
 pytestmark = pytest.mark.slow
-VALUES = CHART / "ci/dpd-values.yaml"
+VALUES = CHART / "ci/shapes/dpd-values.yaml"
 HELMS = pytest.mark.parametrize("helm", ["helm", "helm3"])
 
 
