@@ -103,6 +103,10 @@ func (c *crowd) client() {
 			line = nil
 			continue
 		}
+		if line.over {
+			_ = line.Close()
+			line = nil
+		}
 		times = append(times, time.Since(began))
 		c.done.Add(1)
 	}
@@ -111,9 +115,11 @@ func (c *crowd) client() {
 	c.lock.Unlock()
 }
 
+// connection is over when its answer said that no other will come.
 type connection struct {
 	net.Conn
 	reader *bufio.Reader
+	over   bool
 }
 
 func (c *crowd) open() (*connection, error) {
@@ -124,7 +130,7 @@ func (c *crowd) open() (*connection, error) {
 	if c.secure {
 		plain = tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of the test's own
 	}
-	return &connection{plain, bufio.NewReaderSize(plain, 16384)}, nil
+	return &connection{plain, bufio.NewReaderSize(plain, 16384), false}, nil
 }
 
 func (c *crowd) ask(line *connection, number int64) error {
@@ -136,6 +142,7 @@ func (c *crowd) ask(line *connection, number int64) error {
 		return err
 	}
 	defer reply.Body.Close()
+	line.over = reply.Close
 	read, err := c.read(reply.Body)
 	if err == nil && reply.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %d: %.200s", reply.StatusCode, read)

@@ -1,9 +1,11 @@
 """The router's own metrics, in a registry of its own."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from dpd_router.page_gauges import PageGauges
@@ -37,26 +39,36 @@ class _PoolGauges(Collector):
         return [up, flying, work]
 
 
+M = TypeVar("M", bound=MetricWrapperBase)
+
+
+class _Series(dict[tuple[str, ...], M]):
+    """A metric's series by their labels. The library looks a series up under a lock and checks every label anew."""
+
+    def __init__(self, metric: M) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> M:
+        series = self[labels] = self._metric.labels(*labels)
+        return series
+
+
 class Metrics:
     """Counts requests. `paths` are the served paths: any other is counted as `other`."""
 
     def __init__(self, paths: frozenset[str], pool: Pool, background: Callable[[], int]) -> None:
         self._paths = paths
         self.registry = registry = CollectorRegistry()
-        self._requests = Counter("dpd_router_requests", "Requests answered.", ["path", "code"], registry=registry)
-        self._callers = Counter(
-            "dpd_router_key_requests", "Requests of each API key.", ["key", "code"], registry=registry
-        )
-        self._decisions = Counter(
-            "dpd_router_decisions", "Paths taken, and why.", ["path", "reason"], registry=registry
-        )
-        self._ends = Counter("dpd_router_terminations", "How requests ended.", ["end"], registry=registry)
-        self._transfers = Counter(
-            "dpd_router_transfers", "Transfers, by whether the prefiller's notice came.", ["outcome"], registry=registry
-        )
-        self._bytes = Counter("dpd_router_bytes", "Bytes of bodies.", ["direction"], registry=registry)
-        self._ttft = _histogram("ttft", "From the request to the first byte of its answer.", registry, _ANSWERED)
-        self._duration = _histogram("request", "From the request to the end of its answer.", registry, ["path"])
+        counter = partial(_counter, registry)
+        self._requests = counter("requests", "Requests answered.", "path", "code")
+        self._callers = counter("key_requests", "Requests of each API key.", "key", "code")
+        self._decisions = counter("decisions", "Paths taken, and why.", "path", "reason")
+        self._ends = counter("terminations", "How requests ended.", "end")
+        self._transfers = counter("transfers", "Transfers, by whether the prefiller's notice came.", "outcome")
+        self._bytes = counter("bytes", "Bytes of bodies.", "direction")
+        self._ttft = _Series(_histogram("ttft", "From the request to the first byte of its answer.", registry, _ANSWERED))
+        self._duration = _Series(_histogram("request", "From the request to the end of its answer.", registry, ["path"]))
         self._prefill = _histogram("prefill", "The prefill leg.", registry)
         self._transfer = _histogram("transfer", "From the prefiller's reply to its notice.", registry)
         self.in_flight = Gauge("dpd_router_requests_in_flight", "Requests being served.", registry=registry)
@@ -68,11 +80,11 @@ class Metrics:
         """Show from the start what may be counted: a rate does not see a series' first value."""
         for reason in Reason:
             route = Route.DISAGGREGATED if reason is Reason.THRESHOLD else Route.DIRECT
-            self._decisions.labels(route.value, reason.value)
+            self._decisions[route, reason].inc(0)
         for route in (Route.DISAGGREGATED, Route.DIRECT):
-            self._duration.labels(route.value)
-            for streamed in ("true", "false"):
-                self._ttft.labels(route.value, streamed)
+            self._duration.series(route)
+            for streamed in _STREAMED.values():
+                self._ttft.series(route, streamed)
 
     def join(self, *collectors: Collector) -> None:
         """Show what others count, too."""
