@@ -75,7 +75,7 @@ def test_events_that_only_count_at_the_end_are_not_told(step):
 def test_metrics_are_the_sum_of_the_records():
     pool = Pool("n")
     pool.sync(Role.DECODE, {Address(Role.DECODE, "d", 1, (1,), (2,))})
-    metrics = Metrics(frozenset({"/v1/completions"}), pool, lambda: 3)
+    metrics = Metrics(frozenset({"/v1/completions"}), pool, lambda: 3, lambda: 0)
     metrics.record(
         observe(events(BEGIN, (Step.DECIDED, 0.5, LONG), PREFILL, PREFILLED, MOVED, DECODE, FIRST, ended(9)))
     )

@@ -47,16 +47,15 @@ class App:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one exchange, whatever happens."""
-        with self.metrics.in_flight.track_inprogress():
-            try:
-                await self._dispatch(exchange)
-            except RouterError as error:
-                self._refuse(exchange, error)
-            except Exception as error:  # noqa: BLE001 - the last line of defence: one request, not the router
-                self.tell_error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
-                self._refuse(exchange, RouterError("The router failed on this request.", code="internal_error"))
-            if exchange.ask.caller:
-                self.metrics.count_caller(exchange.ask.caller, exchange.status)
+        try:
+            await self._dispatch(exchange)
+        except RouterError as error:
+            self._refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: one request, not the router
+            self.tell_error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
+            self._refuse(exchange, RouterError("The router failed on this request.", code="internal_error"))
+        if exchange.ask.caller:
+            self.metrics.count_caller(exchange.ask.caller, exchange.status)
 
     def turned_away(self, error: RouterError) -> None:
         """Count and log a request that was answered before it could be read."""

@@ -1,20 +1,25 @@
 """The router's own metrics, in a registry of its own."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from dpd_router.page_gauges import PageGauges
 from dpd_router.pool import Pool
 from dpd_router.stages.observe import Record
+from dpd_router.tallies import Labels, Tally, Times
 from dpd_router.types import Reason, Route
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-_ANSWERED = ["path", "streamed"]
+_ANSWERED = ("path", "streamed")
+_ROUTES: Sequence[Labels] = [(Route.DISAGGREGATED,), (Route.DIRECT,)]
+_STREAMS: Sequence[Labels] = [(*route, streamed) for route in _ROUTES for streamed in ("true", "false")]
+_DECISIONS: Sequence[Labels] = [
+    (Route.DISAGGREGATED if reason is Reason.THRESHOLD else Route.DIRECT, reason) for reason in Reason
+]
+_IN, _OUT = ("in",), ("out",)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
 
@@ -39,52 +44,30 @@ class _PoolGauges(Collector):
         return [up, flying, work]
 
 
-M = TypeVar("M", bound=MetricWrapperBase)
-
-
-class _Series(dict[tuple[str, ...], M]):
-    """A metric's series by their labels. The library looks a series up under a lock and checks every label anew."""
-
-    def __init__(self, metric: M) -> None:
-        super().__init__()
-        self._metric = metric
-
-    def __missing__(self, labels: tuple[str, ...]) -> M:
-        series = self[labels] = self._metric.labels(*labels)
-        return series
-
-
 class Metrics:
-    """Counts requests. `paths` are the served paths: any other is counted as `other`."""
+    """Counts requests. `paths` are the served paths: any other is counted as `other`; `serving` are under way."""
 
-    def __init__(self, paths: frozenset[str], pool: Pool, background: Callable[[], int]) -> None:
+    def __init__(
+        self, paths: frozenset[str], pool: Pool, background: Callable[[], int], serving: Callable[[], int]
+    ) -> None:
         self._paths = paths
-        self.registry = registry = CollectorRegistry()
-        counter = partial(_counter, registry)
-        self._requests = counter("requests", "Requests answered.", "path", "code")
-        self._callers = counter("key_requests", "Requests of each API key.", "key", "code")
-        self._decisions = counter("decisions", "Paths taken, and why.", "path", "reason")
-        self._ends = counter("terminations", "How requests ended.", "end")
-        self._transfers = counter("transfers", "Transfers, by whether the prefiller's notice came.", "outcome")
-        self._bytes = counter("bytes", "Bytes of bodies.", "direction")
-        self._ttft = _Series(_histogram("ttft", "From the request to the first byte of its answer.", registry, _ANSWERED))
-        self._duration = _Series(_histogram("request", "From the request to the end of its answer.", registry, ["path"]))
-        self._prefill = _histogram("prefill", "The prefill leg.", registry)
-        self._transfer = _histogram("transfer", "From the prefiller's reply to its notice.", registry)
-        self.in_flight = Gauge("dpd_router_requests_in_flight", "Requests being served.", registry=registry)
-        registry.register(_PoolGauges(pool, background))
-        registry.register(PageGauges(pool))
-        self._begin()
-
-    def _begin(self) -> None:
-        """Show from the start what may be counted: a rate does not see a series' first value."""
-        for reason in Reason:
-            route = Route.DISAGGREGATED if reason is Reason.THRESHOLD else Route.DIRECT
-            self._decisions[route, reason].inc(0)
-        for route in (Route.DISAGGREGATED, Route.DIRECT):
-            self._duration.series(route)
-            for streamed in _STREAMED.values():
-                self._ttft.series(route, streamed)
+        self._requests = _tally("requests", "Requests answered.", "path", "code")
+        self._callers = _tally("key_requests", "Requests of each API key.", "key", "code")
+        # Shown from the start: a rate does not see a series' first value.
+        self._decisions = _tally("decisions", "Paths taken, and why.", "path", "reason", seen=_DECISIONS)
+        self._ends = _tally("terminations", "How requests ended.", "end")
+        self._transfers = _tally("transfers", "Transfers, by whether the prefiller's notice came.", "outcome")
+        self._bytes = _tally("bytes", "Bytes of bodies.", "direction")
+        self._ttft = _times("ttft", "From the request to the first byte of its answer.", *_ANSWERED, seen=_STREAMS)
+        self._duration = _times("request", "From the request to the end of its answer.", "path", seen=_ROUTES)
+        self._prefill = _times("prefill", "The prefill leg.", seen=[()])
+        self._transfer = _times("transfer", "From the prefiller's reply to its notice.", seen=[()])
+        self.registry = CollectorRegistry()
+        in_flight = Gauge("dpd_router_requests_in_flight", "Requests being served.", registry=self.registry)
+        in_flight.set_function(serving)
+        counted = (self._requests, self._callers, self._decisions, self._ends, self._transfers, self._bytes)
+        self.join(*counted, self._ttft, self._duration, self._prefill, self._transfer)
+        self.join(_PoolGauges(pool, background), PageGauges(pool))
 
     def join(self, *collectors: Collector) -> None:
         """Show what others count, too."""
@@ -93,32 +76,36 @@ class Metrics:
 
     def count(self, path: str, status: int) -> None:
         """Count a request that is no generation."""
-        self._requests.labels(path if path in self._paths else "other", status).inc()
+        self._requests.add((path if path in self._paths else "other", str(status)))
 
     def count_caller(self, name: str, status: int) -> None:
         """Count a request of the API key of that name."""
-        self._callers.labels(name, status).inc()
+        self._callers.add((name, str(status)))
 
     def record(self, record: Record) -> None:
         """Count a generation request."""
         self.count(record.path, record.status)
-        self._decisions.labels(record.route.value, record.reason.value).inc()
-        self._ends.labels(record.end.value).inc()
-        self._bytes.labels("in").inc(record.bytes_in)
-        self._bytes.labels("out").inc(record.bytes_out)
-        self._duration.labels(record.route.value).observe(record.duration)
+        self._decisions.add((record.route, record.reason))
+        self._ends.add((record.end,))
+        self._bytes.add(_IN, record.bytes_in)
+        self._bytes.add(_OUT, record.bytes_out)
+        self._duration.observe((record.route,), record.duration)
         if record.ttft is not None:
-            self._ttft.labels(record.route.value, str(record.streamed).lower()).observe(record.ttft)
+            self._ttft.observe((record.route, "true" if record.streamed else "false"), record.ttft)
         if record.prefill is not None:
-            self._prefill.observe(record.prefill)
+            self._prefill.observe((), record.prefill)
         if record.transfer is not None and record.transfer_seconds is not None:
-            self._transfers.labels(record.transfer).inc()
-            self._transfer.observe(record.transfer_seconds)
+            self._transfers.add((record.transfer,))
+            self._transfer.observe((), record.transfer_seconds)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
-def _histogram(name: str, text: str, registry: CollectorRegistry, labels: list[str] | None = None) -> Histogram:
-    return Histogram(f"dpd_router_{name}_seconds", text, labels or [], buckets=_SECONDS, registry=registry)
+def _tally(name: str, text: str, *labels: str, seen: Sequence[Labels] = ()) -> Tally:
+    return Tally(f"dpd_router_{name}", text, labels, seen)
+
+
+def _times(name: str, text: str, *labels: str, seen: Sequence[Labels] = ()) -> Times:
+    return Times(f"dpd_router_{name}_seconds", text, _SECONDS, labels, seen)

@@ -146,7 +146,7 @@ def assemble(config: Config, log: Log) -> Router:
     own_metrics = config.surface.metrics is None
     routes = Routes(config.policy.invocation, metrics=own_metrics, sagemaker=config.sagemaker)
     entrance = front(config, routes, doors, log, new_id)
-    metrics = Metrics(routes.paths, pool, lambda: len(background))
+    metrics = Metrics(routes.paths, pool, lambda: len(background), lambda: len(doors.tasks))
     waits = (standing.fallback_queue, standing.fallback_seconds)
     fallbacks = Fallbacks(standing.fallbacks, config.policy.retry_after, *waits)
     chosen = choosing(config, encoder, pool, legs, log)
