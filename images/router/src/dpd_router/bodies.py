@@ -59,6 +59,8 @@ def with_params(raw: bytes, params: Params) -> bytes:
 
 def stripped(body: Body) -> Body | None:
     """Return a copy without anything that steers a transfer, or None when there is no such thing in it."""
+    if KEY not in body and EXTRA not in body:
+        return None
     edited = {key: value for key, value in body.items() if key != KEY}
     match body.get(EXTRA):
         case dict(extra) if KEY in extra:

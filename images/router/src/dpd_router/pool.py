@@ -7,8 +7,7 @@ generation in its tag, which no other worker has had.
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from itertools import count
 
 from dpd_router.drift import Drift
@@ -183,9 +182,12 @@ class Pool:
         """Return the tag of a prefiller's pages; it holds no `@`, which would break the engines' keys."""
         return f"{worker.name}/{self._nonce}.{worker.generation}".replace("@", "_")
 
-    @contextmanager
-    def flight(self, worker: Worker, tokens: int = 0) -> Iterator[Worker]:
+    def flight(self, worker: Worker, tokens: int = 0) -> "_Flight":
         """Count a request in for as long as the block runs, and the tokens it has to compute for it."""
+        return _Flight(self, worker, tokens)
+
+    def took_off(self, worker: Worker, tokens: int) -> bool:
+        """Count a request in; say whether it is the trial of a worker that was ejected."""
         self._turn += 1
         worker.last_used = self._turn
         worker.in_flight += 1
@@ -194,15 +196,16 @@ class Pool:
         if trial:
             self._settle(worker.address.role)
         self._touch(worker)
-        try:
-            yield worker
-        finally:
-            worker.in_flight -= 1
-            worker.tokens -= tokens
-            if trial:
-                worker.suspicion.trial = False
-                self._settle(worker.address.role)
-            self._touch(worker)
+        return trial
+
+    def landed(self, worker: Worker, tokens: int, *, trial: bool) -> None:
+        """Count a request out."""
+        worker.in_flight -= 1
+        worker.tokens -= tokens
+        if trial:
+            worker.suspicion.trial = False
+            self._settle(worker.address.role)
+        self._touch(worker)
 
     def _touch(self, worker: Worker) -> None:
         for watcher in self._watchers[worker.address.role]:
@@ -225,6 +228,25 @@ class Pool:
                 watcher.left(each)
             for each in joined:
                 watcher.joined(each)
+
+
+class _Flight:
+    """One request at a worker, for the time of a block."""
+
+    __slots__ = ("_pool", "_tokens", "_trial", "_worker")
+
+    def __init__(self, pool: Pool, worker: Worker, tokens: int) -> None:
+        self._pool = pool
+        self._worker = worker
+        self._tokens = tokens
+        self._trial = False
+
+    def __enter__(self) -> Worker:
+        self._trial = self._pool.took_off(self._worker, self._tokens)
+        return self._worker
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.landed(self._worker, self._tokens, trial=self._trial)
 
 
 def _anyone(_worker: Worker) -> bool:

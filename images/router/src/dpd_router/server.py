@@ -3,10 +3,10 @@
 import asyncio
 import signal
 import time
-import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from dpd_router.access import AccessLog
@@ -50,7 +50,7 @@ _KNOWN_SECONDS = 5.0  # how long the router waits to know its workers before it 
 
 def new_id() -> str:
     """Return an id that no router ever gave before."""
-    return uuid.uuid4().hex
+    return token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)

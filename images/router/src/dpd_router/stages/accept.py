@@ -85,8 +85,9 @@ def _surrogate(raw: bytes, error: Exception) -> bool:
 
 def _generates(path: str, body: Body) -> bool:
     """Say whether the body holds a prompt to be answered; a response's stands under `input`, as an embedding's does."""
-    keys = ("input",) if path == RESPONSES else ("messages", "prompt")
-    return path not in RELAYED and any(key in body for key in keys)
+    if path == RESPONSES:
+        return "input" in body
+    return path not in RELAYED and ("messages" in body or "prompt" in body)
 
 
 def _goes_on(body: Body) -> bool:
@@ -96,7 +97,7 @@ def _goes_on(body: Body) -> bool:
 
 def _fans_out(body: Body) -> bool:
     """Say whether the engine makes several requests of this one; only the first of them would find the pages."""
-    several = any(_number(body.get(key)) > 1 for key in ("n", "best_of"))
+    several = _number(body.get("n")) > 1 or _number(body.get("best_of")) > 1
     return several or bool(body.get("use_beam_search")) or _prompts(body.get("prompt")) > 1 or _uses_own_tools(body)
 
 

@@ -21,5 +21,5 @@ def drain(request: Request, params: Params) -> Call:
 
 def _marked(headers: Headers, what: bytes | None) -> Headers:
     """Return the headers with our mark, or without any: what a client says there counts for nothing."""
-    kept = [each for each in headers if each[0].lower() != MARK]
+    kept = [each for each in headers if len(each[0]) != len(MARK) or each[0].lower() != MARK]
     return [*kept, (MARK, what)] if what else kept

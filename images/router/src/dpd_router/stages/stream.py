@@ -22,6 +22,8 @@ _ASKED_ANEW = _HOP | {
 }
 DECISION = b"x-dpd-decision"
 _ANSWERED_ANEW = _HOP | {b"x-request-id", DECISION}
+_CONNECTION = b"connection"
+_PHRASES = {each.value: each.phrase.encode() for each in HTTPStatus}
 _FRAMING = frozenset({b"transfer-encoding", b"content-length"})
 
 
@@ -67,17 +69,14 @@ def named_by_connection(headers: Headers) -> set[bytes]:
     """Return the lower-case names that `Connection` headers nominate as hop-by-hop, without the framing's."""
     named: set[bytes] = set()
     for name, value in headers:
-        if name.lower() == b"connection":
+        if len(name) == len(_CONNECTION) and name.lower() == _CONNECTION:
             named.update(part.strip().lower() for part in value.split(b","))
     return named - _FRAMING
 
 
 def phrase(status: int) -> bytes:
     """Return the standard reason phrase of a status, empty for one that has none."""
-    try:
-        return HTTPStatus(status).phrase.encode()
-    except ValueError:
-        return b""
+    return _PHRASES.get(status, b"")
 
 
 def broken_stream_event(*, chunked: bool, tail: bytes, error: bytes | None = None) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Watchdog:
         self._limit = deadlines.first_byte if streams else deadlines.answer
         self._late = late
         self._last = self._loop.time()
+        self._set = self._limit
         self._timer = self._loop.call_later(self._limit, self._look)
 
     def note(self) -> None:
@@ -32,9 +34,10 @@ class Watchdog:
     def begun(self) -> None:
         """Count from piece to piece from now on."""
         self._limit = self._idle
-        self._timer.cancel()
         self.note()
-        self._timer = self._loop.call_later(self._limit, self._look)
+        if self._limit < self._set:  # else it rings no later than it has to, and sees what is left then
+            self._timer.cancel()
+            self._arm(self._limit)
 
     def stop(self) -> None:
         """Look no more."""
@@ -43,6 +46,11 @@ class Watchdog:
     def _look(self) -> None:
         left = self._last + self._limit - self._loop.time()
         if left <= 0:
+            self._set = inf  # none is set
             self._late()
         else:
-            self._timer = self._loop.call_later(left, self._look)
+            self._arm(left)
+
+    def _arm(self, seconds: float) -> None:
+        self._set = seconds
+        self._timer = self._loop.call_later(seconds, self._look)

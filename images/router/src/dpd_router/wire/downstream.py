@@ -57,6 +57,7 @@ class Downstream(asyncio.Protocol):
         self._waiting: deque[Incoming] = deque()
         self._error: RouterError | None = None
         self._current: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._since = self._loop.time()
         self._turned_away = False
@@ -174,9 +175,8 @@ class Downstream(asyncio.Protocol):
         """Serve the next request, answer a broken one, or go on reading."""
         if self._waiting:
             self._current = exchange = Exchange(self._waiting.popleft(), self)
-            task = self._loop.create_task(self._run(exchange))
-            self._doors.tasks.add(task)
-            task.add_done_callback(self._doors.tasks.discard)
+            self._task = self._loop.create_task(self._run(exchange))
+            self._doors.tasks.add(self._task)
         elif self._error is not None:
             self._turn_away(self._error)
         elif self._reader.continue_owed:
@@ -187,6 +187,7 @@ class Downstream(asyncio.Protocol):
         try:
             await self._serve(exchange)
         finally:
+            self._doors.tasks.discard(self._task)
             self._doors.held.give(len(exchange.ask.body))
             self._current = None
             self._since = self._loop.time()

@@ -145,11 +145,9 @@ class Exchange:
         self._sent = head.status
         self._source = source
         self._chunked = head.chunked and not self.http_1_0
-        self._events = any(
-            n.lower() == b"content-type" and v.lower().startswith(_EVENT_STREAM) for n, v in head.headers
-        )
-        lengths = [int(value) for name, value in head.headers if name.lower() == b"content-length" and value.isdigit()]
-        self._length = lengths[0] if lengths and not head.chunked else None
+        self._events = head.value(b"content-type").lower().startswith(_EVENT_STREAM)
+        length = b"" if head.chunked else head.value(b"content-length")
+        self._length = int(length) if length.isdigit() else None
         self.keep_alive = self._incoming.keep_alive and self._outlet.lingering and not head.to_close
         keep_framing = self._chunked or not head.chunked
         self._outlet.write(

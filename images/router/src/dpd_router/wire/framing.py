@@ -1,10 +1,16 @@
 """What a head says of its message: how long the body is, what is asked for, and under which id. Bytes in, facts out."""
 
+import re
+from functools import lru_cache
+
 import httptools
 
 from dpd_router.errors import BadRequestError
 
 MAX_REQUEST_ID = 128
+_REQUEST_ID = b"x-request-id"
+_FIT = re.compile(rb"[!-~]{1,%d}" % MAX_REQUEST_ID)
+_SHORT = 256
 Pairs = list[tuple[bytes, bytes]]
 
 
@@ -13,19 +19,24 @@ def check_framing(headers: Pairs, version: str) -> int:
 
     Raises BadRequestError when two readers of the same bytes could see two different messages in them.
     """
-    seen: dict[bytes, list[bytes]] = {}
+    lengths, codings, hosts = list[bytes](), list[bytes](), 0
     for name, value in headers:
-        seen.setdefault(name.lower(), []).append(value)
-    lengths, codings = seen.get(b"content-length", []), seen.get(b"transfer-encoding", [])
+        match name.lower():
+            case b"content-length":
+                lengths.append(value)
+            case b"transfer-encoding":
+                codings.append(value)
+            case b"host":
+                hosts += 1
     if lengths and codings:
         raise BadRequestError("Content-Length and Transfer-Encoding exclude each other.", code="bad_framing")
-    if len(lengths) > 1 or len(codings) > 1 or len(seen.get(b"host", [])) > 1:
+    if len(lengths) > 1 or len(codings) > 1 or hosts > 1:
         raise BadRequestError("A header that frames or addresses the request came twice.", code="bad_framing")
     if codings and (codings[0].strip().lower() != b"chunked" or version == "1.0"):
         raise BadRequestError("The only transfer coding taken is chunked, under HTTP/1.1.", code="bad_framing")
     if version not in ("1.0", "1.1"):
         raise BadRequestError("The router speaks HTTP/1.0 and HTTP/1.1.", code="bad_framing")
-    if version == "1.1" and b"host" not in seen:
+    if version == "1.1" and not hosts:
         raise BadRequestError("HTTP/1.1 asks for a Host header.", code="bad_framing")
     if lengths and not lengths[0].strip().isdigit():
         raise BadRequestError("Content-Length is not a number.", code="bad_framing")
@@ -34,6 +45,10 @@ def check_framing(headers: Pairs, version: str) -> int:
 
 def target(url: bytes) -> tuple[str, str]:
     """Return the path and the query of a target, the query empty or with its question mark. Raises BadRequestError."""
+    return _remembered(url) if len(url) <= _SHORT else _target(url)
+
+
+def _target(url: bytes) -> tuple[str, str]:
     if any(byte <= 0x20 or byte >= 0x7F for byte in url):
         raise BadRequestError("The target holds bytes that a URL does not.", code="bad_target")
     try:
@@ -45,13 +60,14 @@ def target(url: bytes) -> tuple[str, str]:
     return path, query.decode("ascii")
 
 
+_remembered = lru_cache(256)(_target)  # nearly all requests name one of a few
+
+
 def request_id(headers: Pairs) -> str | None:
     """Return the client's own id when it is fit for a header and a log line."""
     for name, value in headers:
-        if name.lower() == b"x-request-id":
-            text = value.decode("latin-1")
-            fit = 0 < len(text) <= MAX_REQUEST_ID and all("!" <= char <= "~" for char in text)
-            return text if fit else None
+        if len(name) == len(_REQUEST_ID) and name.lower() == _REQUEST_ID:
+            return value.decode("ascii") if _FIT.fullmatch(value) else None
     return None
 
 

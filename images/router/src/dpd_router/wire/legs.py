@@ -70,7 +70,7 @@ class _Relay:
         self.status = head.status
         if head.status >= _ERROR:
             self.unreachable, self.limited = unreachable(head.headers), limited(head.headers)
-            length = _value(head, b"content-length")
+            length = head.value(b"content-length")
             if self.unreachable or (length.isdigit() and int(length) <= MAX_ERROR):
                 self._error = head
                 return
@@ -106,7 +106,7 @@ class _Relay:
             body = better
             headers = [pair for pair in headers if pair[0].lower() not in _OF_BODY]
             headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        if self.status in _LATER and not _value(error, b"retry-after"):
+        if self.status in _LATER and not error.value(b"retry-after"):
             headers.append((b"retry-after", b"%d" % retry_after))
         self._start(ResponseHead(self.status, headers, chunked=False, to_close=error.to_close))
         if body:
@@ -140,10 +140,6 @@ class _Relay:
     def _break_off(self) -> None:
         self.left = True
         self._upstream.abort()
-
-
-def _value(head: ResponseHead, name: bytes) -> bytes:
-    return next((value for key, value in head.headers if key.lower() == name), b"")
 
 
 class WireLegs:

@@ -33,6 +33,9 @@ class Limits:
     held_bytes: int | None = None
 
 
+_UNKNOWN = Admission(())
+
+
 class Incoming(msgspec.Struct, frozen=True):
     """One whole request and what its connection needs to know of it; with a `refusal` its body was let go."""
 
@@ -82,7 +85,7 @@ class RequestReader:
         self._version = "1.1"
         self._method = b""
         self._target = ("", "")
-        self._admission = Admission([])
+        self._admission = _UNKNOWN
 
     def feed(self, data: bytes) -> list[Incoming]:
         """Take bytes and return the requests they complete; after a mistake `error` is set and all else ignored."""
@@ -139,7 +142,9 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes after the body is dropped."""
         if self.in_head:
-            self._grow_head(len(name) + len(value) + 4)
+            self._head_size += len(name) + len(value) + 4
+            if self._head_size > self._limits.head_bytes:
+                self._check_head(self._head_size)
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -161,7 +166,7 @@ class RequestReader:
             self._body_framing = body_framing(self._headers, length)
 
     def _check_expectation(self) -> None:
-        expect = [value.lower() for name, value in self._headers if name.lower() == b"expect"]
+        expect = [value.lower() for name, value in self._headers if len(name) == 6 and name.lower() == b"expect"]  # noqa: PLR2004
         if expect and self._admission.refusal is not None:
             raise self._admission.refusal  # the body need not come
         if expect and expect != [b"100-continue"]:

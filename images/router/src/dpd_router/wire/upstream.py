@@ -5,6 +5,7 @@ callback a read: no task, no queue, no copy.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import httptools
@@ -25,6 +26,13 @@ class ResponseHead(msgspec.Struct, frozen=True):
     chunked: bool
     to_close: bool
 
+    def value(self, name: bytes) -> bytes:
+        """Return the first header of that name, in lower case; empty when there is none."""
+        for key, value in self.headers:
+            if len(key) == len(name) and key.lower() == name:
+                return value
+        return b""
+
 
 class Sink(Protocol):
     """Where a response goes. `raw`: bodies come as they are on the wire, framing included."""
@@ -40,10 +48,22 @@ class Sink(Protocol):
         """Take a piece of the body."""
 
 
+def _drop(_data: bytes) -> None:
+    """Take a piece that nobody waits for; what is idle must not keep its last request alive."""
+
+
 class _Framing:
-    """What the parser is told to note: the head, and where chunks and the message end."""
+    """What the parser is told to note: the head, and where chunks and the message end; one message after another."""
+
+    raw = True
+    take: Callable[[bytes], None]  # where pieces of the body go, of those that are not passed on as they came
 
     def __init__(self) -> None:
+        self.restart()
+        self._parser = httptools.HttpResponseParser(self)
+
+    def restart(self) -> None:
+        """Forget the last message, which is over."""
         self.headers: list[tuple[bytes, bytes]] = []
         self.started = False
         self.complete = False
@@ -52,14 +72,13 @@ class _Framing:
         self.sized = False
         self.between_chunks = True
         self.keep_alive = False
-        self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
         """Parse what came. Raises HttpParserError."""
         self._parser.feed_data(data)
 
     def close(self) -> None:
-        """Let go of the parser, which refers back here: one cycle less to collect for every response."""
+        """Let go of the parser, which refers back here: one cycle less to collect for every connection."""
         vars(self).pop("_parser", None)
 
     def status(self) -> int:
@@ -100,11 +119,13 @@ class _Framing:
 
 
 class _Unwrapping(_Framing):
-    """The same, and the body without its framing."""
+    """The same, and the body without its framing, which goes to `take`."""
 
-    def __init__(self, sink: Sink) -> None:
-        self.on_body = sink.body
-        super().__init__()
+    raw = False
+
+    def on_body(self, data: bytes) -> None:
+        """Pass on a piece of the body. It is here and not above because the parser copies a body only for who asks."""
+        self.take(data)
 
 
 class Upstream(asyncio.Protocol):
@@ -166,6 +187,7 @@ class Upstream(asyncio.Protocol):
             self._finish(reusable=False)
         else:
             self._fail("the engine closed the connection")
+        self._framing.close()
         self._transport = None
 
     def pause(self) -> None:
@@ -194,9 +216,15 @@ class Upstream(asyncio.Protocol):
             self._transport.close()
 
     def _restart(self) -> None:
-        assert self._sink is not None
-        self._framing = _Framing() if self._sink.raw else _Unwrapping(self._sink)
+        sink = self._sink
+        assert sink is not None
         self._pending = b""
+        if sink.raw == self._framing.raw:
+            self._framing.restart()
+        else:
+            self._framing.close()
+            self._framing = _Framing() if sink.raw else _Unwrapping()
+        self._framing.take = sink.body
 
     def _take(self, data: bytes) -> None:
         if not self._framing.started:
@@ -248,7 +276,7 @@ class Upstream(asyncio.Protocol):
 
     def _finish(self, *, reusable: bool) -> None:
         self._sink = None
-        self._framing.close()
+        self._framing.take = _drop
         self.idle_since = self._loop.time()
         self.reusable = reusable
         if self._done is not None and not self._done.done():
@@ -256,6 +284,7 @@ class Upstream(asyncio.Protocol):
 
     def _fail(self, why: str) -> None:
         self._sink = None
+        self._framing.take = _drop
         self.reusable = False
         if self._done is not None and not self._done.done():
             self._done.set_exception(LegDiedError(why))
