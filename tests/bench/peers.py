@@ -23,7 +23,7 @@ from router.balancers import nginx_of
 from support.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
-CACHE = HERE.parent.parent / ".cache" / "bench"
+CACHE = (HERE.parent.parent / ".cache" / "bench").resolve()
 VERSIONS = {"vllm-router": "0.1.17", "sglang-router": "0.3.2"}
 PATIENCE = 60.0
 

@@ -33,7 +33,7 @@ from dpd_router.path import Path
 from dpd_router.pool import Pool
 from dpd_router.sagemaker.api import Runtime
 from dpd_router.stages.observe import Record
-from dpd_router.tidy import Tidy
+from dpd_router.tidy import Tidy, settle
 from dpd_router.tls import Expiry
 from dpd_router.tracing.assembly import Tracing, tracing_of
 from dpd_router.usage import Usage
@@ -233,4 +233,4 @@ async def serve(config: Config, log: Log) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    await assemble(config, log).run(stop)
+    await assemble(config, log).run(stop, lambda _: settle())

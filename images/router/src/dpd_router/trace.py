@@ -51,9 +51,10 @@ class Trace:
         detail["request_id"] = self._request_id
         if self._span:
             detail["span"], self._span = self._span, ""
-        event = Event(step, self._clock(), detail)
+        at = self._clock()
+        event = Event(step, at, detail)
         self.events.append(event)
         line = narrate(event)
         if line is not None:
             self._tell(line, self._request_id)
-        return event.at
+        return at

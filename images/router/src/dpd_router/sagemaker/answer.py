@@ -85,7 +85,7 @@ class Invocation:
         else:
             exchange.refuse(error)
 
-    def start(self, head: ResponseHead, source: Source) -> None:
+    def start(self, head: ResponseHead, source: Source, *, more: bool) -> None:
         """Take an engine's head: begin the answer, or begin to hold what it refuses with."""
         if not 200 <= head.status < 300:
             self._refusal, self._refused_with = [], head.status
@@ -99,7 +99,8 @@ class Invocation:
         self._chunked = (self._streamed or head.chunked) and not self._exchange.http_1_0
         chunked = self._streamed or head.chunked
         to_close = head.to_close and not self._streamed
-        self._exchange.start(msgspec.structs.replace(head, headers=headers, chunked=chunked, to_close=to_close), source)
+        head = msgspec.structs.replace(head, headers=headers, chunked=chunked, to_close=to_close)
+        self._exchange.start(head, source, more=more)
 
     def write(self, data: bytes) -> None:
         """Pass on a piece of the engine's body, without its framing."""

@@ -46,33 +46,31 @@ def narrate(event: Event) -> str | None:
 
 def observe(events: list[Event]) -> Record:
     """Return the figures of a request whose last event is ENDED and whose first is ACCEPTED."""
-    first: dict[Step, Event] = {}
-    last: dict[Step, Event] = {}
-    for event in events:
-        first.setdefault(event.step, event)
-        last[event.step] = event
-    begun, ended = first[Step.ACCEPTED], last[Step.ENDED]
+    begun, ended = events[0], events[-1]
+    last = {event.step: event for event in events}
     route, reason = _way(last)
+    byte = next((event for event in events if event.step is Step.FIRST_BYTE), None)
     shift = last.get(Step.TRANSFERRED)
+    asked, told = begun.detail, ended.detail
     return Record(
-        request_id=begun.detail["request_id"],
-        method=begun.detail["method"],
-        caller=begun.detail.get("caller", ""),
-        code=ended.detail.get("code", ""),
+        request_id=asked["request_id"],
+        method=asked["method"],
+        caller=asked.get("caller", ""),
+        code=told.get("code", ""),
         **_workers(events),
-        path=begun.detail["path"],
-        status=ended.detail["status"],
+        path=asked["path"],
+        status=told["status"],
         route=route,
         reason=reason,
-        end=ended.detail["end"],
+        end=told["end"],
         duration=ended.at - begun.at,
-        ttft=_between(begun, first.get(Step.FIRST_BYTE)),
-        streamed=Step.FIRST_BYTE in first and first[Step.FIRST_BYTE].detail.get("streamed", False),
+        ttft=_between(begun, byte),
+        streamed=byte is not None and byte.detail.get("streamed", False),
         prefill=_between(last.get(Step.PREFILL_SENT), last.get(Step.PREFILL_ENDED)),
         transfer=None if shift is None else _CONFIRMED[shift.detail["confirmed"]],
         transfer_seconds=_between(last.get(Step.PREFILL_ENDED), shift),
-        bytes_in=begun.detail["bytes"],
-        bytes_out=ended.detail["bytes"],
+        bytes_in=asked["bytes"],
+        bytes_out=told["bytes"],
     )
 
 
@@ -83,12 +81,12 @@ def verdict(events: list[Event], *, debug: bool = False) -> str:
     """
     last = {event.step: event for event in events}
     route, reason = _way(last)
-    parts = [str(route), f"reason={reason}"]
-    if debug:
-        decided = last.get(Step.DECIDED)
-        parts += [f"tokens={decided.detail['tokens']}"] if decided else []
-        parts += [f"{name}={worker}" for name, worker in _workers(events).items()]
-    return "; ".join(parts)
+    said = f"{route}; reason={reason}"
+    if not debug:
+        return said
+    decided = last.get(Step.DECIDED)
+    more = [f"tokens={decided.detail['tokens']}"] if decided else []
+    return "; ".join([said, *more, *(f"{name}={worker}" for name, worker in _workers(events).items())])
 
 
 def access(record: Record) -> dict[str, str | int | float]:
@@ -98,18 +96,23 @@ def access(record: Record) -> dict[str, str | int | float]:
         "method": record.method,
         "path": record.path,
         "status": record.status,
-        "route": record.route.value,
-        "reason": record.reason.value,
+        "route": record.route,
+        "reason": record.reason,
     }
-    more = {"key": record.caller, "prefiller": record.prefiller, "decoder": record.decoder, "code": record.code}
-    fields.update({name: value for name, value in more.items() if value})
-    return fields | {
-        "bytes_in": record.bytes_in,
-        "bytes_out": record.bytes_out,
-        "ttft_ms": "-" if record.ttft is None else round(record.ttft * 1000, 1),
-        "duration_ms": round(record.duration * 1000, 1),
-        "end": record.end.value,
-    }
+    for name, value in (
+        ("key", record.caller),
+        ("prefiller", record.prefiller),
+        ("decoder", record.decoder),
+        ("code", record.code),
+    ):
+        if value:
+            fields[name] = value
+    fields["bytes_in"] = record.bytes_in
+    fields["bytes_out"] = record.bytes_out
+    fields["ttft_ms"] = "-" if record.ttft is None else round(record.ttft * 1000, 1)
+    fields["duration_ms"] = round(record.duration * 1000, 1)
+    fields["end"] = record.end
+    return fields
 
 
 def _way(last: dict[Step, Event]) -> tuple[Route, Reason]:
@@ -124,9 +127,11 @@ def _way(last: dict[Step, Event]) -> tuple[Route, Reason]:
     return (Route.DISAGGREGATED if disaggregated else Route.DIRECT), reason
 
 
+_ROLES = {Step.PREFILL_SENT: "prefiller", Step.DECODE_SENT: "decoder", Step.DRAINED: "decoder"}
+
+
 def _workers(events: list[Event]) -> dict[str, str]:
-    keys = {Step.PREFILL_SENT: "prefiller", Step.DECODE_SENT: "decoder", Step.DRAINED: "decoder"}
-    return {keys[event.step]: event.detail["worker"] for event in events if event.step in keys}
+    return {_ROLES[event.step]: event.detail["worker"] for event in events if event.step in _ROLES}
 
 
 def _between(start: Event | None, stop: Event | None) -> float | None:

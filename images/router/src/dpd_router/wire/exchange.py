@@ -56,8 +56,8 @@ class Answering(Client, Protocol):
     def raw(self) -> bool:
         """Whether bodies are wanted as they are on the wire, framing included."""
 
-    def start(self, head: ResponseHead, source: Source) -> None:
-        """Begin to relay an engine's response."""
+    def start(self, head: ResponseHead, source: Source, *, more: bool) -> None:
+        """Begin to relay an engine's response; `more`: a piece of its body follows at once."""
 
     def write(self, data: bytes) -> None:
         """Relay a piece of the body."""
@@ -75,6 +75,7 @@ class Exchange:
         self._outlet = outlet
         self._source: Source | None = None
         self._sent = 0
+        self._head = b""
         self._tail = b""
         self._chunked = False
         self._events = False
@@ -138,8 +139,8 @@ class Exchange:
         self._outlet.write(head + body)
         self.ended = True
 
-    def start(self, head: ResponseHead, source: Source) -> None:
-        """Begin to relay an engine's response."""
+    def start(self, head: ResponseHead, source: Source, *, more: bool) -> None:
+        """Begin to relay an engine's response; with `more` the head goes out with what follows, as one segment."""
         if self.gone:
             return
         self._sent = head.status
@@ -150,28 +151,39 @@ class Exchange:
         self._length = int(length) if length.isdigit() else None
         self.keep_alive = self._incoming.keep_alive and self._outlet.lingering and not head.to_close
         keep_framing = self._chunked or not head.chunked
-        self._outlet.write(
-            response_head(
-                head.status,
-                head.headers,
-                self.ask.request_id,
-                keep_alive=self.keep_alive,
-                keep_framing=keep_framing,
-                decision=self._decision(),
-            )
+        self._head = response_head(
+            head.status,
+            head.headers,
+            self.ask.request_id,
+            keep_alive=self.keep_alive,
+            keep_framing=keep_framing,
+            decision=self._decision(),
         )
+        if not more:
+            self._send_head()
         if self._outlet.choked:
             source.pause()
 
     def write(self, data: bytes) -> None:
         """Relay a piece of the body as it is."""
-        if not self.gone:
+        if self.gone:
+            return
+        if self._head:
+            self._outlet.write(self._head + data)
+            self._head = b""
+        else:
             self._outlet.write(data)
-            self.bytes_out += len(data)
-            self._tail = data
+        self.bytes_out += len(data)
+        self._tail = data
+
+    def _send_head(self) -> None:
+        if self._head:
+            self._outlet.write(self._head)
+            self._head = b""
 
     def finish(self) -> None:
         """End a relayed response that came whole."""
+        self._send_head()
         self.ended = True
         self._source = None
         self.tell = None
@@ -213,6 +225,7 @@ class Exchange:
         # Of a body whose length was announced something must be missing in the end.
         fits = self._length is None or self.bytes_out + len(event) < self._length
         self.abrupt = not (self._events and fits and (whole or not self._chunked))
+        self._send_head()
         if not self.abrupt:
             self._outlet.write(event)
         self.keep_alive = False

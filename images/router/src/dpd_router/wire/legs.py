@@ -31,7 +31,7 @@ class _Collector:
         self._parts: list[bytes] = []
         self._size = 0
 
-    def head(self, head: ResponseHead) -> None:
+    def head(self, head: ResponseHead, *, more: bool) -> None:  # noqa: ARG002 - the seam's
         """Take the head."""
         self._head = head
 
@@ -65,7 +65,7 @@ class _Relay:
         self.unreachable = self.limited = False
         self.raw = exchange.raw
 
-    def head(self, head: ResponseHead) -> None:
+    def head(self, head: ResponseHead, *, more: bool) -> None:
         """Begin the client's response."""
         self.status = head.status
         if head.status >= _ERROR:
@@ -74,11 +74,11 @@ class _Relay:
             if self.unreachable or (length.isdigit() and int(length) <= MAX_ERROR):
                 self._error = head
                 return
-        self._start(head)
+        self._start(head, more=more)
 
-    def _start(self, head: ResponseHead) -> None:
+    def _start(self, head: ResponseHead, *, more: bool) -> None:
         self.told = True
-        self._exchange.start(head, self._upstream)
+        self._exchange.start(head, self._upstream, more=more)
 
     def body(self, data: bytes) -> None:
         """Pass a piece on."""
@@ -108,7 +108,7 @@ class _Relay:
             headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         if self.status in _LATER and not error.value(b"retry-after"):
             headers.append((b"retry-after", b"%d" % retry_after))
-        self._start(ResponseHead(self.status, headers, chunked=False, to_close=error.to_close))
+        self._start(ResponseHead(self.status, headers, chunked=False, to_close=error.to_close), more=bool(body))
         if body:
             self._exchange.write(body)
 

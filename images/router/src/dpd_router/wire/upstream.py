@@ -41,8 +41,8 @@ class Sink(Protocol):
     def raw(self) -> bool:
         """Whether the body is wanted with its framing."""
 
-    def head(self, head: ResponseHead) -> None:
-        """Take the head; comes once, and first."""
+    def head(self, head: ResponseHead, *, more: bool) -> None:
+        """Take the head; comes once, and first. `more`: what came with it follows at once."""
 
     def body(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -271,7 +271,7 @@ class Upstream(asyncio.Protocol):
                 continue
             framing = self._framing
             to_close = not (framing.chunked or framing.sized or framing.complete)
-            self._sink.head(ResponseHead(status, framing.headers, framing.chunked, to_close))
+            self._sink.head(ResponseHead(status, framing.headers, framing.chunked, to_close), more=bool(data))
         return data
 
     def _finish(self, *, reusable: bool) -> None:
