@@ -22,7 +22,7 @@ class Format(StrEnum):
 
 
 class Log:
-    """Writes lines to `stream`, those of a few turns together, and none below `level`. `now` gives seconds since 1970."""
+    """Writes lines to `stream`, those of a few turns together, none below `level`. `now` gives seconds since 1970."""
 
     def __init__(
         self,

@@ -11,7 +11,6 @@ from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 Labels = tuple[str, ...]
 
@@ -66,7 +65,7 @@ class Times(Collector):
     def collect(self) -> list[Metric]:
         """Return the distributions."""
         family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
-        ends = [floatToGoString(each) for each in (*self._bounds, float("inf"))]
+        ends = [*(str(float(each)) for each in self._bounds), "+Inf"]
         for labels, counts in self._counts.items():
             family.add_metric(labels, list(zip(ends, accumulate(counts), strict=True)), self._sums[labels])
         return [family]

@@ -99,14 +99,8 @@ def access(record: Record) -> dict[str, str | int | float]:
         "route": record.route,
         "reason": record.reason,
     }
-    for name, value in (
-        ("key", record.caller),
-        ("prefiller", record.prefiller),
-        ("decoder", record.decoder),
-        ("code", record.code),
-    ):
-        if value:
-            fields[name] = value
+    more = {"key": record.caller, "prefiller": record.prefiller, "decoder": record.decoder, "code": record.code}
+    fields.update({name: value for name, value in more.items() if value})
     fields["bytes_in"] = record.bytes_in
     fields["bytes_out"] = record.bytes_out
     fields["ttft_ms"] = "-" if record.ttft is None else round(record.ttft * 1000, 1)

@@ -19,18 +19,10 @@ def check_framing(headers: Pairs, version: str) -> int:
 
     Raises BadRequestError when two readers of the same bytes could see two different messages in them.
     """
-    lengths, codings, hosts = list[bytes](), list[bytes](), 0
-    for name, value in headers:
-        match name.lower():
-            case b"content-length":
-                lengths.append(value)
-            case b"transfer-encoding":
-                codings.append(value)
-            case b"host":
-                hosts += 1
+    lengths, codings, hosts = _framing(headers)
     if lengths and codings:
         raise BadRequestError("Content-Length and Transfer-Encoding exclude each other.", code="bad_framing")
-    if len(lengths) > 1 or len(codings) > 1 or hosts > 1:
+    if len(lengths) > 1 or len(codings) > 1 or len(hosts) > 1:
         raise BadRequestError("A header that frames or addresses the request came twice.", code="bad_framing")
     if codings and (codings[0].strip().lower() != b"chunked" or version == "1.0"):
         raise BadRequestError("The only transfer coding taken is chunked, under HTTP/1.1.", code="bad_framing")
@@ -41,6 +33,20 @@ def check_framing(headers: Pairs, version: str) -> int:
     if lengths and not lengths[0].strip().isdigit():
         raise BadRequestError("Content-Length is not a number.", code="bad_framing")
     return int(lengths[0]) if lengths else 0
+
+
+def _framing(headers: Pairs) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Return the values of Content-Length, Transfer-Encoding and Host."""
+    lengths, codings, hosts = list[bytes](), list[bytes](), list[bytes]()
+    for name, value in headers:
+        match name.lower():
+            case b"content-length":
+                lengths.append(value)
+            case b"transfer-encoding":
+                codings.append(value)
+            case b"host":
+                hosts.append(value)
+    return lengths, codings, hosts
 
 
 def target(url: bytes) -> tuple[str, str]:

@@ -166,7 +166,7 @@ class RequestReader:
             self._body_framing = body_framing(self._headers, length)
 
     def _check_expectation(self) -> None:
-        expect = [value.lower() for name, value in self._headers if len(name) == 6 and name.lower() == b"expect"]  # noqa: PLR2004
+        expect = [value.lower() for name, value in self._headers if name.lower() == b"expect"]
         if expect and self._admission.refusal is not None:
             raise self._admission.refusal  # the body need not come
         if expect and expect != [b"100-continue"]:
