@@ -71,7 +71,7 @@ def _lead(settings: Settings, kube: ApiServer, metrics: Metrics, election: Elect
     cluster = KubeCluster(kube, settings.namespace, settings.identity)
     helm = Helm(settings.helm, settings.chart, settings.shared, settings.namespace, election.leads)
     planner = Planner(Contract(contract_schema()), helm.made_from)
-    reconciler = Reconciler(store, cluster, helm, planner, Reporter(cluster, metrics))
+    reconciler = Reconciler(store, cluster, helm, planner, Reporter(cluster, metrics, store.objects))
     places = {*settings.namespaces, *settings.router_namespaces} if settings.namespaces else set()
     watches = Watches(kube, store, lambda key: queue.add(key, _SETTLE_SECONDS), sorted(places))
     watches.start()

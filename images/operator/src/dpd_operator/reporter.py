@@ -2,12 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dpd_operator.core.objects import Key, Tree, key_of
+from dpd_operator.core import edge
+from dpd_operator.core.objects import Key, Ref, Tree, key_of
 from dpd_operator.core.roles import Role
 from dpd_operator.core.status import Stage, View, deadline, status
 from dpd_operator.metrics import Metrics
@@ -30,9 +31,14 @@ class Reporter:
     """Knows the status it wrote last for each endpoint."""
 
     def __init__(
-        self, cluster: Cluster, metrics: Metrics, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        cluster: Cluster,
+        metrics: Metrics,
+        objects: Callable[[Key], Mapping[Ref, Tree]],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take where statuses are written."""
+        """Take where statuses are written, and what tells an endpoint's objects as they are."""
+        self._objects = objects
         self._cluster = cluster
         self._metrics = metrics
         self._clock = clock
@@ -54,6 +60,7 @@ class Reporter:
             words=step.words,
             warnings=step.warnings,
             roles=roles,
+            objects=tuple(self._objects(key).values()),
         )
         if step.stage is Stage.APPLYING and _has_failed(before, view.generation):
             # Another attempt is no news before it succeeds; why the last one failed is.
@@ -66,8 +73,8 @@ class Reporter:
                 self._written[key] = (uid, found)
             self._tell(body, before, found)
         self._metrics.saw(key, found["state"])
-        end = deadline(view, found)
-        return max((end - now).total_seconds(), 0.0) + 1.0 if end else None
+        ends = [each for each in (deadline(view, found), edge.next_turn(view.objects, now)) if each]
+        return max((min(ends) - now).total_seconds(), 0.0) + 1.0 if ends else None
 
     def forget(self, key: Key) -> None:
         """Forget an endpoint that is gone."""

@@ -13,6 +13,8 @@ from dpd_operator.core.pods import PodFacts, facts_of
 
 _Release = tuple[str, str]
 _App = tuple[str, str]
+# Kinds of whose status the endpoint's has something.
+_TELLING = frozenset({DEPLOYMENT.kind, "Certificate", "CronJob", "Ingress", "Gateway"})
 
 
 class Store:
@@ -133,7 +135,7 @@ def _is_of(ref: Ref, kind: Kind, namespace: str) -> bool:
 def _kept(body: Tree) -> dict[str, Any]:
     """An object without what nobody here asks for, which is most of it."""
     metadata = {key: each for key, each in body["metadata"].items() if key != "managedFields"}
-    status = {"status": body["status"]} if body["kind"] == DEPLOYMENT.kind and "status" in body else {}
+    status = {"status": body["status"]} if body["kind"] in _TELLING and "status" in body else {}
     return {
         **{key: each for key, each in body.items() if key not in ("metadata", "status")},
         "metadata": metadata,

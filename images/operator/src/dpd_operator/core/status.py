@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from dpd_operator.core import edge
 from dpd_operator.core.conditions import Condition, conditions
 from dpd_operator.core.objects import Key, Tree
 from dpd_operator.core.roles import ROUTER, Role
@@ -31,7 +32,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that a status is made of. `words`: problems, or what Helm complained of."""
+    """All that a status is made of. `words`: problems, or what Helm complained of; `objects`: the release's, live."""
 
     key: Key
     generation: int
@@ -40,6 +41,7 @@ class View:
     words: tuple[str, ...]
     warnings: tuple[str, ...]
     roles: tuple[Role, ...]
+    objects: tuple[Tree, ...] = ()
 
     @property
     def is_disaggregated(self) -> bool:
@@ -72,6 +74,10 @@ def status(view: View, before: Tree, now: datetime) -> dict[str, Any]:
     if view.spec.get("endpointName"):
         # Nothing here talks to SageMaker: the router answers under this name.
         found["endpoints"] = {"sagemaker": {"state": "NotRegistered"}}
+    certificate = edge.certificate(view.spec, view.objects, now)
+    record = edge.dns(view.spec, view.objects, before.get("dnsStatus") or {}, instant)
+    found |= {"tlsCertificate": certificate} if certificate is not None else {}
+    found |= {"dnsStatus": record} if record is not None else {}
     found["deploymentStatus"] = _deployment(view, state, first, before.get("deploymentStatus") or {}, instant)
     return found
 
