@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dpd.doctor.checks import CHECKS, FOLLOWS, examine, faults
+from dpd.doctor.checks import CHECKS, FOLLOWS, SKIPPED, examine, faults
 from dpd.doctor.facts import Container, Facts, Pod
 from dpd.doctor.text import text_of
 
@@ -137,4 +137,12 @@ def test_the_text_has_what_was_seen_and_the_remedy_below_the_check() -> None:
     at = next(number for number, line in enumerate(lines) if line.startswith("fault   image"))
     assert lines[at + 1] == f"        seen    decode-1: {WORKER} ImagePullBackOff: not found"
     assert lines[at + 2].startswith("        remedy  check worker.image")
-    assert lines[-1] == "1 faults: image"
+    assert lines[-1] == "1 fault: image"
+
+
+def test_what_needs_prompts_is_neither_good_nor_a_fault_when_none_was_sent() -> None:
+    (probe,) = (each for each in examine(HEALTHY) if each.name == "probe")
+    assert (probe.verdict, probe.seen, probe.remedy) == (SKIPPED, "no prompt was sent", "--probe sends two")
+    assert text_of(HEALTHY, examine(HEALTHY)).splitlines()[-1] == f"{len(CHECKS) - 1} checks, nothing is wrong"
+    sent = replace(HEALTHY, probes=())
+    assert text_of(sent, examine(sent)).splitlines()[-1] == f"{len(CHECKS)} checks, nothing is wrong"

@@ -163,7 +163,7 @@ def test_it_waits_until_nothing_is_wrong_and_says_what_it_waits_for(endpoint: Pa
     command = [sys.executable, "-m", "dpd", "doctor", "--local", str(endpoint.folder), "--wait", "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
         assert waiting.stderr is not None
-        assert waiting.stderr.readline() == "waiting, 60 s at most: 1 faults: loading\n"
+        assert waiting.stderr.readline() == "waiting, 60 s at most: 1 fault: loading\n"
         endpoint.become()
         waiting.communicate()
     assert waiting.returncode == 0

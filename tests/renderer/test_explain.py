@@ -54,6 +54,7 @@ def test_a_field_is_said_with_type_default_bounds_and_what_it_does_where(dpd) ->
         ("tags[3].name", "spec.tags.name"),
         ("metadata.name", "metadata.name"),
         ("status.conditions.reason", "status.conditions.reason"),
+        ("resources.limits", "spec.worker.resources.limits"),
         ('worker.resources.limits["nvidia.com/gpu"]', 'spec.worker.resources.limits["nvidia.com/gpu"]'),
         ("worker.probes.livenessProbe.httpGet.path", "spec.worker.probes.livenessProbe.httpGet.path"),
         ("s3Storage.region", "spec.modelSourceConfig.s3Storage.region"),

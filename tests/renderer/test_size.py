@@ -186,6 +186,13 @@ def test_every_example_is_sized_or_says_what_is_missing(dpd, example) -> None:
         (("--layers", "80"), "model: --kv-heads, --head-dim missing beside the other parts of its shape"),
         ((PAGE, "--buffer", "much"), "--buffer: much is not a size; write bytes, or a number with a unit, as in 8Gi"),
         ((PAGE, "--tensor-parallel-size", "7"), "64 attention heads cannot be dealt to 7 ranks alike"),
+        ((PAGE, "--tensor-parallel-size", "0"), "--tensor-parallel-size: 0 is no count; write a whole number above 0"),
+        ((PAGE, "--pipeline-parallel-size", "two"), "--pipeline-parallel-size: two is no count"),
+        (
+            (PAGE, "--max-model-len", "0"),
+            "--max-model-len: 0 is no number of tokens; write a whole number above 0, or as in 16k",
+        ),
+        ((PAGE, "--max-model-len", "long"), "--max-model-len: long is no number of tokens"),
         ((PAGE, "--kv-cache-dtype", "int2"), "--kv-cache-dtype: int2 is not counted; write fp8, or one of auto"),
         ((PAGE, "--model", "/nowhere"), "/nowhere: no such file or directory; give the path of a JSON file"),
         ((PAGE, "--rate", "2"), "--input: missing beside the others of a workload; give --rate, --input and --output"),

@@ -78,8 +78,10 @@ def connect(file: str, context: str) -> Api:
         cluster = _named(config, "clusters", chosen["cluster"])["cluster"]
         user = _named(config, "users", chosen["user"])["user"] or {}
         return Api(cluster["server"].rstrip("/"), _tls(path.parent, cluster, user), _headers(path.parent, user))
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise UsageError(f"{path}: has no {error}; give a kubeconfig with --kubeconfig, or a --context of it") from None
+    except (TypeError, AttributeError):
+        raise UsageError(f"{path}: is no kubeconfig; give one with --kubeconfig") from None
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise UsageError(f"{path}: its certificates or its command fail: {error}; log in again") from None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from dpd.doctor import deployment, traffic, wiring
 from dpd.doctor.facts import Facts
 
-GOOD, FAULT, FOLLOWS = "ok", "fault", "follows"
+GOOD, FAULT, FOLLOWS, SKIPPED = "ok", "fault", "follows", "skipped"
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,12 @@ class Check:
     look: Callable[[Facts], str]
     remedy: str
     causes: tuple[str, ...] = ()
+    needs_prompts: bool = False
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one check. `verdict` is ok, fault, or follows: a symptom of a fault that is named beside it."""
+    """What came of one check. `verdict` is ok, fault, skipped, or follows: a symptom of a fault that is named."""
 
     name: str
     title: str
@@ -150,19 +151,23 @@ CHECKS = (
         traffic.probes,
         "read the logs of the router and of the worker it names",
         _NOT_SERVING,
+        needs_prompts=True,
     ),
 )
 
 
 def examine(facts: Facts) -> tuple[Finding, ...]:
     """Run every check; a symptom whose cause was found is told apart from it."""
-    found = []
-    for check in CHECKS:
-        seen = check.look(facts)
-        verdict = FAULT if seen else GOOD
-        found.append(Finding(check.name, check.title, verdict, seen, check.remedy if seen else ""))
+    found = [_found(check, facts) for check in CHECKS]
     wrong = {each.name for each in found if each.verdict == FAULT}
     return tuple(_explained(each, check, wrong) for each, check in zip(found, CHECKS, strict=True))
+
+
+def _found(check: Check, facts: Facts) -> Finding:
+    if check.needs_prompts and facts.probes is None:
+        return Finding(check.name, check.title, SKIPPED, "no prompt was sent", "--probe sends two")
+    seen = check.look(facts)
+    return Finding(check.name, check.title, FAULT if seen else GOOD, seen, check.remedy if seen else "")
 
 
 def faults(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -44,7 +44,7 @@ class Pod:
 class Facts:
     """One endpoint: its pods, the router's settings, the roles it must have, and what its controller says of it.
 
-    `probes` are the faults that sending prompts showed, where that was asked for.
+    `probes` are the faults that sending prompts showed; None when none was sent.
     """
 
     endpoint: str
@@ -53,7 +53,7 @@ class Facts:
     router: Mapping[str, Any] = field(default_factory=dict)
     collected: bool | None = None
     said: tuple[str, ...] = ()
-    probes: tuple[str, ...] = ()
+    probes: tuple[str, ...] | None = None
 
     def of(self, *roles: str) -> tuple[Pod, ...]:
         """Return the pods of some roles."""

@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import asdict
 from typing import Any
 
-from dpd.doctor.checks import FAULT, Finding, faults
+from dpd.doctor.checks import FAULT, SKIPPED, Finding, faults
 from dpd.doctor.facts import Facts
 
 _WIDTH = 100
@@ -36,7 +36,9 @@ def data_of(facts: Facts, findings: tuple[Finding, ...]) -> dict[str, Any]:
 def summary(findings: tuple[Finding, ...]) -> str:
     """Return how many checks found something, and which."""
     names = [each.name for each in findings if each.verdict == FAULT]
-    return f"{len(names)} faults: {', '.join(names)}" if names else f"{len(findings)} checks, nothing is wrong"
+    made = sum(each.verdict != SKIPPED for each in findings)
+    faulty = "1 fault" if len(names) == 1 else f"{len(names)} faults"
+    return f"{faulty}: {', '.join(names)}" if names else f"{made} checks, nothing is wrong"
 
 
 def _below(label: str, said: str) -> list[str]:

@@ -99,7 +99,7 @@ def no_metrics(facts: Facts) -> str:
 
 def probes(facts: Facts) -> str:
     """A prompt that was sent came to nothing."""
-    return "; ".join(facts.probes)
+    return "; ".join(facts.probes or ())
 
 
 def _requests(pod: Pod) -> float:

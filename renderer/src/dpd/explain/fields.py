@@ -59,7 +59,8 @@ class Book:
             found = self._at((*start, *steps))
             if found is not None:
                 return found
-        alike = [each for each in self._all(self.root) if each.path[-len(steps) :] == steps]
+        begun = [each for each in self._all(self.root) if each.path[-1:] == steps[:1]]
+        alike = [end for each in begun if (end := self._at((*each.path, *steps[1:]))) is not None]
         objects = {each.name for each in alike}
         if len(alike) == 1 or (alike and len(objects) == 1 and not self.children(alike[0])):
             return alike[0]

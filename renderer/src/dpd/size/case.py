@@ -14,6 +14,8 @@ _SEQUENCES = {"prefill": 16, "decode": 32}
 _LARGE_GPU_GIB = 70
 _SEQUENCES_LARGE, _SEQUENCES_SMALL = 1024, 256
 _TOKENS_LARGE, _TOKENS_SMALL = 8192, 2048
+_LENGTH = "--max-model-len"
+_CHOSEN_BY_THE_ENGINE = ("auto", "-1")
 _VALUE_BYTES = {"auto": 2, "bfloat16": 2, "float16": 2, "half": 2, "float": 4, "float32": 4}
 _REFUSED_FLAGS = {
     "--speculative-config": "a draft model has weights and KV of its own",
@@ -135,10 +137,10 @@ def _engine(endpoint: Endpoint, role: Role) -> Engine:
     return Engine(
         role=role.name,
         replicas=role.replicas,
-        split=Split(role.ranks, role.size("--pipeline-parallel-size")),
-        copies=role.size("--data-parallel-size"),
+        split=Split(_count(role, "--tensor-parallel-size", 1), _count(role, "--pipeline-parallel-size", 1)),
+        copies=_count(role, "--data-parallel-size", 1),
         utilization=_utilization(role),
-        longest=longest_prompt(role),
+        longest=_longest(role),
         sequences=_count(role, "--max-num-seqs", sequences),
         batched=_count(role, "--max-num-batched-tokens", _TOKENS_LARGE if large else _TOKENS_SMALL),
         value_bytes=_value_bytes(role),
@@ -183,6 +185,16 @@ def _count(role: Role, name: str, default: int) -> int:
     found = whole_number(flag.value)
     if not found:
         raise RefusedError(name, f"{flag.value} is no count", "write a whole number above 0, in digits")
+    return found
+
+
+def _longest(role: Role) -> int | None:
+    """Return --max-model-len in tokens; None when the engine chooses it itself."""
+    flag, found = role.flag(_LENGTH), longest_prompt(role)
+    if flag is not None and not found and flag.value not in _CHOSEN_BY_THE_ENGINE:
+        raise RefusedError(
+            _LENGTH, f"{flag.value} is no number of tokens", "write a whole number above 0, or as in 16k"
+        )
     return found
 
 
