@@ -12,6 +12,7 @@ from support.paths import EXAMPLES
 
 PAGE = EXAMPLES / "llama-3.3-70b-dpd.yaml"
 GIB = 1024**3
+RATE = ("--rate", "1", "--input", "5", "--output", "5")
 SHAPE = ("--layers", "80", "--kv-heads", "8", "--head-dim", "128", "--weights", "131.4Gi")
 
 
@@ -198,6 +199,12 @@ def test_every_example_is_sized_or_says_what_is_missing(dpd, example) -> None:
         ((PAGE, "--rate", "2"), "--input: missing beside the others of a workload; give --rate, --input and --output"),
         ((PAGE, "--rate", "0", "--input", "1", "--output", "1"), "--rate: 0 is nothing to serve"),
         ((PAGE, "--rate", "1", "--input", "16384", "--output", "9"), "are more than the 16384 of --max-model-len"),
+        ((PAGE, *RATE, "--ttft=nan"), "--ttft: nan is no time to keep; give seconds above 0"),
+        ((PAGE, *RATE, "--tpot=0"), "--tpot: 0 is no time to keep"),
+        ((PAGE, "--ttft", "1"), "--ttft: says something of a workload, and there is none; give --rate, --input and"),
+        ((PAGE, "--costs", "x.json"), "--costs: says something of a workload"),
+        ((PAGE, "--layers", "0"), "model: --kv-heads, --head-dim missing"),
+        ((*SHAPE, "--heads", "0"), "model: a part of its shape is below 1; write whole numbers above 0"),
         (("no.yaml",), "no.yaml: no such file; give the path of an InferenceEndpointConfig"),
     ],
 )

@@ -62,7 +62,7 @@ def model_for(endpoint: Endpoint, flags: Tree, found: Found | None) -> tuple[Mod
     if found:
         total, origin = (given, "--weights") if given else (found.total, "the model's index of files")
         return with_weights(model_of(found.config, found.name), total, origin), found.name
-    if any(flags.get(each) for each in _SHAPE):
+    if any(flags.get(each) is not None for each in _SHAPE):
         return with_weights(_by_flags(flags), given, "--weights"), "the model of the flags"
     shape = shape_of(names_of(endpoint))
     if shape is None:
@@ -83,14 +83,15 @@ def whole_bytes(text: str, name: str) -> int:
 
 
 def _by_flags(flags: Tree) -> Model:
-    missing = [each for each in _SHAPE if not flags.get(each) and each != "heads"]
+    missing = [each for each in _SHAPE if flags.get(each) is None and each != "heads"]
     if missing:
         wanted = ", ".join(f"--{each.replace('_', '-')}" for each in missing)
         raise RefusedError("model", f"{wanted} missing beside the other parts of its shape", "add it, or give --model")
     layers, kv_heads, head_dim = flags["layers"], flags["kv_heads"], flags["head_dim"]
-    if min(layers, kv_heads, head_dim, flags.get("heads") or 1) < 1:
+    heads = kv_heads * 8 if flags.get("heads") is None else flags["heads"]
+    if min(layers, kv_heads, head_dim, heads) < 1:
         raise RefusedError("model", "a part of its shape is below 1", "write whole numbers above 0")
-    return Model("model", Cache(layers, flags.get("heads") or kv_heads * 8, kv_heads, head_dim), None)
+    return Model("model", Cache(layers, heads, kv_heads, head_dim), None)
 
 
 def _given(flags: Tree, name: str) -> Any:

@@ -106,6 +106,7 @@ def _question(flags: Mapping[str, Any]) -> Question | None:
     """Return what to simulate; None when no workload is given. Raises UsageError for half a one."""
     needed = {name: flags[name] for name in ("rate", "input", "output")}
     if all(value is None for value in needed.values()):
+        _nothing_asked_of_a_workload(flags)
         return None
     for name, value in needed.items():
         if value is None or not 0 < value < float("inf"):
@@ -116,7 +117,19 @@ def _question(flags: Mapping[str, Any]) -> Question | None:
     spread = flags["spread"] or 0.0
     if not 0 <= spread < 1:
         raise UsageError(f"--spread: {spread:g} is no share; give 0 or more, below 1")
+    for name in ("ttft", "tpot"):
+        if flags[name] is not None and not 0 < flags[name] < float("inf"):
+            raise UsageError(f"--{name}: {flags[name]:g} is no time to keep; give seconds above 0")
     costs = _json(Path(flags["costs"])) if flags["costs"] else {}
     workload = Workload(needed["rate"], needed["input"], needed["output"], spread)
     targets = Targets(flags["ttft"], flags["tpot"])
     return Question(workload, targets, flags["requests"], flags["seed"], costs, flags["costs"] or "costs")
+
+
+def _nothing_asked_of_a_workload(flags: Mapping[str, Any]) -> None:
+    """Raise UsageError for a flag that only a workload gives a meaning to."""
+    for name in ("spread", "ttft", "tpot", "costs"):
+        if flags[name] is not None:
+            raise UsageError(
+                f"--{name}: says something of a workload, and there is none; give --rate, --input and --output"
+            )
