@@ -82,16 +82,16 @@ class _Relay:
 
     def body(self, data: bytes) -> None:
         """Pass a piece on."""
-        if self.unreachable:
-            return
         if self._first is not None:
+            if self.unreachable:
+                return
             self._begin()
         if self.watchdog is not None:
             self.watchdog.note()
-        if self._error is not None:
-            self._kept.append(data)
-        else:
+        if self._error is None:
             self._exchange.write(data)
+        else:
+            self._kept.append(data)
 
     def finish(self, retry_after: int) -> None:
         """End the client's response."""

@@ -61,6 +61,7 @@ class _Framing:
     def __init__(self) -> None:
         self.restart()
         self._parser = httptools.HttpResponseParser(self)
+        self.feed: Callable[[bytes], None] = self._parser.feed_data  # raises HttpParserError
 
     def restart(self) -> None:
         """Forget the last message, which is over."""
@@ -73,13 +74,10 @@ class _Framing:
         self.between_chunks = True
         self.keep_alive = False
 
-    def feed(self, data: bytes) -> None:
-        """Parse what came. Raises HttpParserError."""
-        self._parser.feed_data(data)
-
     def close(self) -> None:
         """Let go of the parser, which refers back here: one cycle less to collect for every connection."""
         vars(self).pop("_parser", None)
+        vars(self).pop("feed", None)
 
     def status(self) -> int:
         """Return the status of the head that was parsed last."""
@@ -171,11 +169,13 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came."""
-        if self._sink is None or self._done is None or self._done.done():
+        if self._sink is None:
             self.abort()  # nobody asked
             return
         try:
-            self._take(data)
+            if not self._framing.started:
+                data = self._take_head(data)
+            self._take_body(data)
         except httptools.HttpParserError as error:
             self._fail(f"the engine's response is not HTTP/1.1: {error}")
 
@@ -226,26 +226,23 @@ class Upstream(asyncio.Protocol):
             self._framing = _Framing() if sink.raw else _Unwrapping()
         self._framing.take = sink.body
 
-    def _take(self, data: bytes) -> None:
-        if not self._framing.started:
-            data = self._take_head(data)
-        if self._sink is None or not self._framing.started:
-            return
-        if data and self._framing.complete:
-            self._fail("the engine sent more than its response")
+    def _take_body(self, data: bytes) -> None:
+        """Take a piece of the body, once for every event of a stream: no more calls here than it takes."""
+        sink, framing = self._sink, self._framing
+        if sink is None or not framing.started:
             return
         if data:
-            self._framing.feed(data)
-            if self._framing.excess:
+            if framing.complete:
+                self._fail("the engine sent more than its response")
+                return
+            framing.feed(data)
+            if framing.excess:
                 self._fail("the engine sent more than one response")
                 return
-            self._pass_raw(data)
-        if self._framing.complete:
-            self._finish(reusable=self._framing.keep_alive and not self._ended())
-
-    def _pass_raw(self, data: bytes) -> None:
-        if self._sink is not None and self._sink.raw:
-            self._sink.body(data)
+            if framing.raw:
+                sink.body(data)
+        if framing.complete:
+            self._finish(reusable=framing.keep_alive and not self._ended())
 
     def _ended(self) -> bool:
         """Say whether the sink broke the exchange off while it was given its last bytes."""
