@@ -6,10 +6,10 @@ have it.
 
 import contextlib
 import os
+import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,13 +19,48 @@ from typing import Any
 
 import yaml
 
-from router.balancers import nginx_of
+import haproxy as debian_haproxy
+import nginx as debian_nginx
 from support.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 CACHE = (HERE.parent.parent / ".cache" / "bench").resolve()
 VERSIONS = {"vllm-router": "0.1.17", "sglang-router": "0.3.2"}
 PATIENCE = 60.0
+NGINX_CONFIG = """
+daemon off; pid {folder}/nginx.pid; error_log stderr warn; worker_processes 1;
+events {{ worker_connections 16384; }}
+http {{
+  access_log off; keepalive_requests 1000000; client_body_buffer_size 4m; client_max_body_size 64m;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  upstream workers {{ {servers} keepalive 512; keepalive_requests 1000000; }}
+  server {{
+    {listen}
+    location / {{
+      proxy_pass http://workers; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_buffering off; proxy_read_timeout 300;
+    }}
+  }}
+}}
+"""
+HAPROXY_CONFIG = """
+global
+  maxconn 8192
+  nbthread 1
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 300s
+  timeout server 300s
+  option http-no-delay
+frontend clients
+  bind 127.0.0.1:{port}{tls}
+  default_backend workers
+backend workers
+  http-reuse always
+{servers}
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +85,7 @@ def dpd(place: Place, **sections: Any) -> Command:
         pools = {"prefill": _addresses(place.prefillers), "decode": _addresses(place.workers)}
         sections["transfer"] = {"connector": "nixl"}
     if place.tls:
-        sections["tls"] = {"mode": "permissive", "certificate": str(place.tls[0]), "key": str(place.tls[1])}
+        sections["tls"] = {"mode": "permissive", "certificateFile": str(place.tls[0]), "keyFile": str(place.tls[1])}
     document = {
         "endpoint": {"name": "bench", "namespace": "default", "invocationPath": "/v1/chat/completions"},
         "discovery": {"mode": "static"},
@@ -67,7 +102,7 @@ def dpd(place: Place, **sections: Any) -> Command:
 
 def vllm_router(place: Place) -> Command:
     """The Rust router of the vLLM project, cache-aware as it is by default."""
-    found = [_program("vllm-router"), "--host", "127.0.0.1", "--port", str(place.port), "--policy", "cache_aware"]
+    found = [*_program("vllm-router"), "--host", "127.0.0.1", "--port", str(place.port), "--policy", "cache_aware"]
     found += ["--prometheus-port", str(free_ports(1)[0]), "--log-level", "warning"]
     if not place.prefillers:
         return [*found, "--worker-urls", *map(_url, place.workers)], {}
@@ -78,27 +113,54 @@ def vllm_router(place: Place) -> Command:
 
 def sglang_router(place: Place) -> Command:
     """The Rust router of the SGLang project, cache-aware as it is by default."""
-    found = [_program("sglang-router"), "launch", "--host", "127.0.0.1", "--port", str(place.port)]
+    found = [*_program("sglang-router"), "launch", "--host", "127.0.0.1", "--port", str(place.port)]
     found += ["--policy", "cache_aware", "--prometheus-port", str(free_ports(1)[0]), "--log-level", "warn"]
     return [*found, "--worker-urls", *map(_url, place.workers)], {}
 
 
 def nginx(place: Place) -> Command:
-    """nginx as a plain proxy: no strategy, no access log."""
-    return nginx_of(place.folder, place.port, place.workers)
+    """nginx as a plain proxy of one process: no strategy, no access log; bodies stay in memory as ours do."""
+    found = debian_nginx.find()
+    servers = " ".join(f"server 127.0.0.1:{each};" for each in place.workers)
+    tls = "" if place.tls is None else f"ssl_certificate {place.tls[0]}; ssl_certificate_key {place.tls[1]};"
+    listen = f"listen 127.0.0.1:{place.port}{' ssl' if tls else ''}; {tls}"
+    text = NGINX_CONFIG.format(folder=place.folder, servers=servers, listen=listen)
+    # Started by root, nginx would serve as a user who may not enter a folder of ours.
+    (place.folder / "nginx.conf").write_text(f"user root;\n{text}" if os.geteuid() == 0 else text)
+    arguments = ["-e", "stderr", "-p", str(place.folder), "-c", str(place.folder / "nginx.conf")]
+    return [*found.command, *arguments], found.environment
 
 
-PEERS: Mapping[str, Peer] = {"dpd": dpd, "nginx": nginx, "vllm-router": vllm_router, "sglang-router": sglang_router}
+def haproxy(place: Place) -> Command:
+    """HAProxy as a plain proxy of one thread."""
+    found = debian_haproxy.find()
+    tls = ""
+    if place.tls is not None:
+        both = place.folder / "both.pem"
+        both.write_bytes(place.tls[0].read_bytes() + place.tls[1].read_bytes())
+        tls = f" ssl crt {both}"
+    servers = "\n".join(f"  server s{each} 127.0.0.1:{each}" for each in place.workers)
+    (place.folder / "haproxy.cfg").write_text(HAPROXY_CONFIG.format(port=place.port, tls=tls, servers=servers))
+    return [found.program, "-db", "-f", str(place.folder / "haproxy.cfg")], found.environment
+
+
+PEERS: Mapping[str, Peer] = {
+    "dpd": dpd,
+    "nginx": nginx,
+    "haproxy": haproxy,
+    "vllm-router": vllm_router,
+    "sglang-router": sglang_router,
+}
 
 
 @contextlib.contextmanager
-def running(command: Command, port: int, folder: Path) -> Iterator[int]:
+def running(command: Command, port: int, folder: Path, *, tls: bool = False) -> Iterator[int]:
     """Run a command until the block ends; yield its pid once it answers on `port`. Raises RuntimeError."""
     arguments, environment = command
     with (folder / "peer.log").open("wb") as log:
         process = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=log, stderr=log)
     try:
-        _wait(process, port, folder / "peer.log")
+        _wait(process, port, folder / "peer.log", tls=tls)
         yield process.pid
     finally:
         process.terminate()
@@ -109,27 +171,28 @@ def running(command: Command, port: int, folder: Path) -> Iterator[int]:
             process.wait()
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path, *, tls: bool) -> None:
     body = b'{"model":"m","messages":[{"role":"user","content":"hello"}],"max_tokens":3}'
-    asked = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body)
+    asked = urllib.request.Request(f"{'https' if tls else 'http'}://127.0.0.1:{port}/v1/chat/completions", body)
     asked.add_header("content-type", "application/json")
+    anyone = ssl._create_unverified_context() if tls else None
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(asked, timeout=5):
+        with contextlib.suppress(OSError), urllib.request.urlopen(asked, timeout=5, context=anyone):
             return
         time.sleep(0.2)
     raise RuntimeError(f"{process.args!r}: does not answer on port {port}; its log:\n{log.read_text()[-2000:]}")
 
 
-def _program(name: str) -> str:
-    """Return the path of a router from PyPI, installed on first use."""
+def _program(name: str) -> list[str]:
+    """Return the command of a router from PyPI, installed on first use."""
     folder = CACHE / f"{name}-{VERSIONS[name]}"
     program = folder / "bin" / name
     if not program.exists():
         venv.create(folder, with_pip=True)
         pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, f"{name}=={VERSIONS[name]}"], check=True)
-    return str(program)
+    return [str(folder / "bin" / "python"), str(program)]  # by name, for the folder may have been moved
 
 
 def _addresses(ports: Sequence[int]) -> list[dict[str, Any]]:

@@ -61,7 +61,11 @@ func answer(w http.ResponseWriter, r *http.Request, spacing time.Duration) {
 		return
 	}
 	w.Header().Set("content-type", "text/event-stream; charset=utf-8")
-	stream(w, r, number(body, `"max_tokens":`), spacing)
+	key := `"max_tokens":`
+	if bytes.Contains(body, []byte(`"max_completion_tokens":`)) { // what one of the routers makes of it
+		key = `"max_completion_tokens":`
+	}
+	stream(w, r, number(body, key), spacing)
 }
 
 func stream(w http.ResponseWriter, r *http.Request, events int, spacing time.Duration) {

@@ -120,6 +120,7 @@ type connection struct {
 	net.Conn
 	reader *bufio.Reader
 	over   bool
+	events int
 }
 
 func (c *crowd) open() (*connection, error) {
@@ -130,7 +131,7 @@ func (c *crowd) open() (*connection, error) {
 	if c.secure {
 		plain = tls.Client(plain, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of the test's own
 	}
-	return &connection{plain, bufio.NewReaderSize(plain, 16384), false}, nil
+	return &connection{plain, bufio.NewReaderSize(plain, 16384), false, 0}, nil
 }
 
 func (c *crowd) ask(line *connection, number int64) error {
@@ -143,25 +144,37 @@ func (c *crowd) ask(line *connection, number int64) error {
 	}
 	defer reply.Body.Close()
 	line.over = reply.Close
-	read, err := c.read(reply.Body)
+	before := line.events
+	read, err := c.read(line, reply.Body)
 	if err == nil && reply.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %d: %.200s", reply.StatusCode, read)
 	}
 	if err == nil && c.settings.events > 0 && !bytes.HasSuffix(read, []byte(last)) {
 		err = fmt.Errorf("a stream did not end with [DONE]: %.200s", read)
 	}
+	if came := line.events - before; err == nil && c.settings.events > 0 && came != c.settings.events+1 {
+		err = fmt.Errorf("a stream had %d events and was to have %d: %.200s", came, c.settings.events+1, read)
+	}
 	return err
 }
 
 // read reads an answer to its end and counts the ends of events; what comes back is its last bytes.
-func (c *crowd) read(body io.Reader) ([]byte, error) {
-	buffer, tail := make([]byte, 16384), []byte(nil)
+func (c *crowd) read(line *connection, body io.Reader) ([]byte, error) {
+	buffer, tail, open := make([]byte, 16384), []byte(nil), false
 	if c.slow {
 		buffer = buffer[:1]
 	}
 	for {
 		n, err := body.Read(buffer)
-		c.events.Add(int64(bytes.Count(buffer[:n], []byte("\n\n"))))
+		ends := 0
+		for _, char := range buffer[:n] { // the two ends of line may come in two pieces
+			if char == '\n' && open {
+				ends++
+			}
+			open = char == '\n' && !open
+		}
+		line.events += ends
+		c.events.Add(int64(ends))
 		tail = append(tail, buffer[:n]...)
 		tail = tail[max(0, len(tail)-256):]
 		if err == io.EOF {

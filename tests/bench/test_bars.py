@@ -1,0 +1,67 @@
+"""The comparison with other routers: what is judged and how, and that it runs at all where there is no network."""
+
+from bench.bars import Bar, bars
+from bench.cases import ALONE, CASES, DIRECT, PD, RUST, US, Case, Figure, peers_of
+from bench.measure import build, measure
+from bench.run import table
+
+TINY = Case("tiny", 2, 40, 1024, 4)
+
+
+def figures(ours: float, theirs: float) -> dict[tuple[str, str], list[Figure]]:
+    """Return two rounds in which everybody else costs the same."""
+    found = {
+        (peer, case.name): [Figure(ours if peer == US else theirs, 200.0, 10.0)] * 2
+        for case in CASES
+        for peer in peers_of(case)
+    }
+    return found | {(DIRECT, ALONE.name): [Figure(1.0, 100.0, 1.0)] * 2}
+
+
+def test_a_bar_is_met_by_its_median_and_told_with_least_and_most() -> None:
+    assert Bar("a", 1.0, [0.5, 0.9, 1.4]).row() == ["a", "≤ 1 ×", "0.90 × (0.50–1.40)", "pass"]
+    assert Bar("a", 1.0, [0.5, 1.1, 1.4]).row() == ["a", "≤ 1 ×", "1.10 × (0.50–1.40)", "FAIL"]
+
+
+def test_what_was_not_measured_is_not_met() -> None:
+    assert Bar("a", 1.0, []).row() == ["a", "≤ 1 ×", "not measured", "FAIL"]
+    assert not any(bar.met for bar in bars({}, [], []))
+
+
+def test_half_of_what_others_cost_meets_every_bar_and_three_times_as_much_none_that_compares() -> None:
+    assert all(bar.met for bar in bars(figures(10.0, 20.0), [40.0], [0.5]))
+    dear = bars(figures(60.0, 20.0), [40.0], [0.5])
+    assert [bar.what for bar in dear if bar.met and bar.unit != "MB"] == [
+        f"{ALONE.name}: added latency, to the faster Rust router"
+    ]
+
+
+def test_of_two_rust_routers_the_cheaper_one_of_each_round_counts() -> None:
+    found = figures(10.0, 20.0)
+    found[RUST[1], ALONE.name] = [Figure(5.0, 200.0, 1.0), Figure(40.0, 200.0, 1.0)]
+    assert bars(found, [], [])[0].values == [2.0, 0.5]
+
+
+def test_added_latency_is_what_comes_on_top_of_the_engines_own() -> None:
+    found = figures(10.0, 20.0)
+    found[US, ALONE.name] = [Figure(10.0, 150.0, 1.0)] * 2
+    (added,) = [bar for bar in bars(found, [], []) if "latency" in bar.what]
+    assert added.values == [0.5, 0.5]
+
+
+def test_a_cell_says_the_others_figure_and_ours_as_a_multiple_of_it() -> None:
+    (head, row) = table(figures(10.0, 20.0), [PD[0]])
+    assert dict(zip(head, row, strict=True)) == {
+        "processor time, µs": "PD, 32 KB, 8 events, per request",
+        "dpd": "10.0",
+        "nginx": "–",
+        "haproxy": "–",
+        "vllm-router": "20.0 (× 0.50, 0.50–0.50)",
+        "sglang-router": "–",
+    }
+
+
+def test_every_proxy_that_needs_no_network_can_be_measured() -> None:
+    build()
+    for peer in ("dpd", "nginx", "haproxy"):
+        assert measure(peer, TINY).cpu > 0, peer
