@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/cluster
 
-.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
+.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick flame e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,10 +74,13 @@ cluster-down: $(VENV)/.installed ## End the node and put the machine back as it 
 	@PYTHONPATH=tools $(BIN)/python -m cluster.live down
 
 bench: tools ## Processor time of the router beside nginx and two Rust routers, in turn (an idle machine; about 25 minutes)
-	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run
+	@code=0; PYTHONPATH=tests:tools $(BIN)/python -m bench.run || code=$$?; PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
 
 bench-quick: tools ## The same with a sixth of the load and one round: for a first look, not for a verdict
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run --quick
+
+flame: tools ## Where the router's time goes under load: docs/flame.svg, and its section in docs/benchmarks.md
+	@PYTHONPATH=tests:tools $(BIN)/python -m bench.flame && PYTHONPATH=tests:tools $(BIN)/python -m bench.page
 
 test-quick: $(VENV)/.installed ## What needs neither Go tools nor many seconds
 	@$(BIN)/pytest -n 2 --dist loadscope -m 'not slow' tests/schemas tests/renderer tests/router tests/simulator

@@ -75,7 +75,7 @@ def measure(peer: str, case: Case, share: float = 1.0) -> Figure:
 def streams(peer: str) -> float:
     """Return a peer's memory in MB while 2,000 streams stand."""
     with standing(peer, STREAMING) as there:
-        load = subprocess.Popen(_command(there.port, STREAMING, 1.0), stdout=subprocess.PIPE, text=True)
+        load = subprocess.Popen(command(there.port, STREAMING, 1.0), stdout=subprocess.PIPE, text=True)
         most = 0
         while load.poll() is None:
             most = max(most, used_by(there.pid).memory)
@@ -94,7 +94,7 @@ def slow_readers(peer: str) -> float:
     with standing(peer, ENDLESS) as there:
         _load(there.port, ENDLESS, 1.0)
         before = used_by(there.pid).memory
-        load = subprocess.Popen([*_command(there.port, ENDLESS, 1.0), "-slow"], stdout=subprocess.DEVNULL)
+        load = subprocess.Popen([*command(there.port, ENDLESS, 1.0), "-slow"], stdout=subprocess.DEVNULL)
         try:
             time.sleep(SLOW_SECONDS)
             return max(0.0, (used_by(there.pid).memory - before) / 1e6 / ENDLESS.clients)
@@ -103,12 +103,13 @@ def slow_readers(peer: str) -> float:
             load.wait()
 
 
-def _command(port: int, case: Case, share: float) -> list[str]:
+def command(port: int, case: Case, share: float) -> list[str]:
+    """Return the command that runs a share of a load."""
     return [str(WIRE), "load", "-to", f"127.0.0.1:{port}", *case.flags(share)]
 
 
 def _load(port: int, case: Case, share: float) -> dict[str, Any]:
-    done = subprocess.run(_command(port, case, share), check=True, capture_output=True, text=True)
+    done = subprocess.run(command(port, case, share), check=True, capture_output=True, text=True)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 

@@ -25,7 +25,7 @@ from support.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 CACHE = (HERE.parent.parent / ".cache" / "bench").resolve()
-VERSIONS = {"vllm-router": "0.1.17", "sglang-router": "0.3.2"}
+VERSIONS = {"vllm-router": "0.1.17", "sglang-router": "0.3.2", "py-spy": "0.4.3"}
 PATIENCE = 60.0
 NGINX_CONFIG = """
 daemon off; pid {folder}/nginx.pid; error_log stderr warn; worker_processes 1;
@@ -102,7 +102,15 @@ def dpd(place: Place, **sections: Any) -> Command:
 
 def vllm_router(place: Place) -> Command:
     """The Rust router of the vLLM project, cache-aware as it is by default."""
-    found = [*_program("vllm-router"), "--host", "127.0.0.1", "--port", str(place.port), "--policy", "cache_aware"]
+    found = [
+        *installed_program("vllm-router"),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(place.port),
+        "--policy",
+        "cache_aware",
+    ]
     found += ["--prometheus-port", str(free_ports(1)[0]), "--log-level", "warning"]
     if not place.prefillers:
         return [*found, "--worker-urls", *map(_url, place.workers)], {}
@@ -113,7 +121,7 @@ def vllm_router(place: Place) -> Command:
 
 def sglang_router(place: Place) -> Command:
     """The Rust router of the SGLang project, cache-aware as it is by default."""
-    found = [*_program("sglang-router"), "launch", "--host", "127.0.0.1", "--port", str(place.port)]
+    found = [*installed_program("sglang-router"), "launch", "--host", "127.0.0.1", "--port", str(place.port)]
     found += ["--policy", "cache_aware", "--prometheus-port", str(free_ports(1)[0]), "--log-level", "warn"]
     return [*found, "--worker-urls", *map(_url, place.workers)], {}
 
@@ -184,15 +192,16 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path, *, tls: bool
     raise RuntimeError(f"{process.args!r}: does not answer on port {port}; its log:\n{log.read_text()[-2000:]}")
 
 
-def _program(name: str) -> list[str]:
-    """Return the command of a router from PyPI, installed on first use."""
+def installed_program(name: str) -> list[str]:
+    """Return the command of a program from PyPI, installed in an environment of its own on first use."""
     folder = CACHE / f"{name}-{VERSIONS[name]}"
     program = folder / "bin" / name
     if not program.exists():
         venv.create(folder, with_pip=True)
         pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, f"{name}=={VERSIONS[name]}"], check=True)
-    return [str(folder / "bin" / "python"), str(program)]  # by name, for the folder may have been moved
+    script = program.read_bytes().startswith(b"#!")  # named with its interpreter, for the folder may have been moved
+    return [str(folder / "bin" / "python"), str(program)] if script else [str(program)]
 
 
 def _addresses(ports: Sequence[int]) -> list[dict[str, Any]]:

@@ -4,13 +4,12 @@ Usage: run.py [--quick] [--rounds N] [--only PEER,...]. Exits 1 when a bar is mi
 """
 
 import argparse
-import os
 import statistics
 import sys
 from collections.abc import Sequence
 
 from bench.bars import Bar, bars
-from bench.cases import ALONE, BODIES, CASES, DIRECT, EVENTS, PD, REQUESTS, TLS, US, Case, Figure, Found, peers_of
+from bench.cases import ALONE, BODIES, CASES, DIRECT, EVENTS, PD, REQUESTS, RUST, TLS, US, Case, Figure, Found, peers_of
 from bench.measure import build, chosen, measure, slow_readers, streams
 from bench.peers import VERSIONS
 from bench.record import Axis, Record, Table, installed, write
@@ -98,7 +97,10 @@ def record(found: Found, memory: dict[str, list[float]], judged: Sequence[Bar], 
         text=[*ABOUT, f"{rounds} rounds."],
         tables=[Table(verdicts), Table(table(found, SHOWN)), Table(wait), Table(kept)],
         bars=drawn,
-        versions={**VERSIONS, **installed("uvloop", "httptools", "msgspec"), "processors": str(os.cpu_count())},
+        versions={
+            **{name: VERSIONS[name] for name in RUST},
+            **installed("uvloop", "httptools", "msgspec"),
+        },
         data={f"{peer}: {case}": [each.cpu for each in rows] for (peer, case), rows in found.items()},
     )
 

@@ -2,6 +2,7 @@
 
 from bench.bars import Bar, bars
 from bench.cases import ALONE, CASES, DIRECT, PD, RUST, US, Case, Figure, peers_of
+from bench.flame import read, record
 from bench.measure import build, measure
 from bench.run import table
 
@@ -65,3 +66,11 @@ def test_every_proxy_that_needs_no_network_can_be_measured() -> None:
     build()
     for peer in ("dpd", "nginx", "haproxy"):
         assert measure(peer, TINY).cpu > 0, peer
+
+
+def test_stacks_are_counted_once_for_every_function_in_them_and_for_the_last_one_alone() -> None:
+    own, within, count = read("main (a.py:1);serve (b.py:2);serve (b.py:9) 3\nmain (a.py:1);write (c.py:4) 1\n")
+    assert (own["serve"], own["write"], own["main"]) == (3, 1, 0)
+    assert (within["main"], within["serve"], count) == (4, 3, 4)
+    found = record(own, within, count)
+    assert found.tables[0].rows[0] == ["part of a request", "share"]
