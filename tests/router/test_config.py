@@ -233,9 +233,14 @@ def test_kvaware_asks_an_engine_for_token_ids_unless_a_file_is_named():
     assert problems(having(strategy="kvaware", tokenizer={"mode": "estimate"})) == [problem]
 
 
+def test_no_session_is_looked_for_where_nobody_is_chosen_by_it():
+    assert from_document(having(session={"header": "X-User"})).policy.session == SessionKeys("", False, "")
+
+
 def test_what_is_said_of_routing_is_taken():
     config = from_document(
         having(
+            decodeStrategy="session",
             gates={"idleDecoder": True, "queueRatio": 4},
             session={"header": "X-User", "user": False, "cookie": "sid"},
             explain=True,

@@ -43,8 +43,8 @@ class Address:
 class Worker:
     """One engine as the router sees it. `up`: it answers; `resting`: it is to end what it has, and be given no more.
 
-    `tokens` are those of its prompts that it may still have to compute; `silent`: its notice of a transfer failed to
-    come the last time.
+    `name` is the address as `host:port`. `tokens` are those of its prompts that it may still have to compute; `silent`:
+    its notice of a transfer failed to come the last time.
     """
 
     address: Address
@@ -59,12 +59,11 @@ class Worker:
     silent: bool = False
     suspicion: Suspicion = field(default_factory=Suspicion)
     doubted: bool = False
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """Return the address as `host:port`."""
+    def __post_init__(self) -> None:
         host = self.address.host
-        return f"[{host}]:{self.address.port}" if ":" in host else f"{host}:{self.address.port}"
+        self.name = f"[{host}]:{self.address.port}" if ":" in host else f"{host}:{self.address.port}"
 
     @property
     def busy(self) -> bool:

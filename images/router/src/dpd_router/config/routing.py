@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dpd_router.config.kv_events import KvEvents, read_kv_events
 from dpd_router.config.section import Section
 from dpd_router.config.tokenizer import TokenizerSettings, read_tokenizer
-from dpd_router.strategies import KVAWARE, NAMES
+from dpd_router.strategies import KVAWARE, NAMES, SESSION
 from dpd_router.types import Gates, SessionKeys
 
 
@@ -26,6 +26,11 @@ class Routing:
     def wants_ids(self) -> bool:
         """Whether prompts are needed token by token, and not only their lengths."""
         return KVAWARE in (self.strategy, self.decode_strategy)
+
+    @property
+    def wants_session(self) -> bool:
+        """Whether anybody is chosen by a request's session."""
+        return SESSION in (self.strategy, self.decode_strategy)
 
 
 def read_routing(root: Section) -> Routing:

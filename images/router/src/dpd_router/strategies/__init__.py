@@ -13,12 +13,13 @@ from dpd_router.strategies.prefixaware import PrefixAware
 from dpd_router.strategies.session import Session
 from dpd_router.types import Candidate
 
-__all__ = ["KVAWARE", "NAMES", "Fits", "Strategy", "anyone", "leastload", "strategy_named"]
+__all__ = ["KVAWARE", "NAMES", "SESSION", "Fits", "Strategy", "anyone", "leastload", "strategy_named"]
 
 C = TypeVar("C", bound=Candidate)
 
 KVAWARE = "kvaware"
-NAMES = ("prefixaware", KVAWARE, "session", "roundrobin", "leastload")
+SESSION = "session"
+NAMES = ("prefixaware", KVAWARE, SESSION, "roundrobin", "leastload")
 
 
 def strategy_named(name: str) -> "Strategy[C]":
@@ -28,7 +29,7 @@ def strategy_named(name: str) -> "Strategy[C]":
     """
     table: dict[str, Callable[[], Strategy[C]]] = {
         "prefixaware": PrefixAware,
-        "session": Session,
+        SESSION: Session,
         "roundrobin": RoundRobin,
         "leastload": LeastLoad,
     }

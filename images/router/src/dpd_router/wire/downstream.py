@@ -175,8 +175,8 @@ class Downstream(asyncio.Protocol):
         """Serve the next request, answer a broken one, or go on reading."""
         if self._waiting:
             self._current = exchange = Exchange(self._waiting.popleft(), self)
-            self._task = self._loop.create_task(self._run(exchange))
-            self._doors.tasks.add(self._task)
+            self._task = task = self._loop.create_task(self._run(exchange))
+            self._doors.tasks.add(task)
         elif self._error is not None:
             self._turn_away(self._error)
         elif self._reader.continue_owed:
@@ -187,7 +187,9 @@ class Downstream(asyncio.Protocol):
         try:
             await self._serve(exchange)
         finally:
-            self._doors.tasks.discard(self._task)
+            if self._task is not None:
+                self._doors.tasks.discard(self._task)
+                self._task = None
             self._doors.held.give(len(exchange.ask.body))
             self._current = None
             self._since = self._loop.time()
