@@ -150,11 +150,11 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
-def patient(folder: Path, replicas: Mapping[str, int] | None = None) -> Iterator[Patient]:
-    """Run the page's endpoint, simulated."""
+def patient(folder: Path, replicas: Mapping[str, int] | None = None, manifest: Path = PAGE) -> Iterator[Patient]:
+    """Run the page's endpoint, or another manifest's, simulated."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(TOOLS), prepend=os.pathsep)
-        rendered = demo.render(str(PAGE), folder)
+        rendered = demo.render(str(manifest), folder)
     planned = plan.make(rendered, folder, free_ports, {}, plan.Runtime(environment=QUICK, replicas=replicas or {}))
     with running(planned, folder) as processes:
         yield Patient(processes, folder)

@@ -12,7 +12,7 @@ import yaml
 from doctor.patient import LONG, Change, Patient, doctor, patient, send, until
 from dpd import cli
 from dpd_local.ports import free_ports
-from support.paths import ROOT
+from support.paths import CASES, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,12 @@ def test_a_healthy_endpoint_has_no_fault_and_answers_both_prompts(endpoint: Pati
     assert doctor("--local", str(endpoint.folder))[1]["unasked"] == []
     decided = [line for line in endpoint.log("router").splitlines() if "Conditional routing" in line]
     assert [line.rpartition("=")[2] for line in decided] == ["False", "True"]
+
+
+@pytest.mark.parametrize("shape", ["nixl", "routing-colocated"])
+def test_a_healthy_endpoint_of_another_shape_has_no_fault_either(tmp_path: Path, shape: str) -> None:
+    with patient(tmp_path, manifest=CASES / "accept" / shape / "endpoint.yaml") as other:
+        assert named(other, "--probe") == []
 
 
 def test_without_being_asked_to_it_sends_no_prompt(endpoint: Patient) -> None:

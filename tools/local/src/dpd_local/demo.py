@@ -242,7 +242,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     if not Path(options.manifest).is_file():
-        print(f"{options.manifest}: no such file; give the path of an InferenceEndpointConfig", file=sys.stderr)
+        fact = "is a folder" if Path(options.manifest).is_dir() else "no such file"
+        print(f"{options.manifest}: {fact}; give the path of an InferenceEndpointConfig", file=sys.stderr)
         return 2
     return guarded(options.manifest, options.keep, options.observe)
 
