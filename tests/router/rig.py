@@ -187,9 +187,14 @@ class Up:
 
     async def until(self, check, seconds: float = 5) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(seconds):
-            while not check():  # noqa: ASYNC110 - what is waited for has no event
-                await asyncio.sleep(0.005)
+        await until(check, seconds)
+
+
+async def until(check, seconds: float = 5) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(seconds):
+        while not check():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
 
 
 def request(body, path: str = "/v1/chat/completions", headers: bytes = b"", version: bytes = b"1.1") -> bytes:

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from dpd_router.discovery.api import session
 from dpd_router.discovery.kubernetes import KubernetesDiscovery
 from dpd_router.discovery.watch import PodWatch
 from dpd_router.pool import Pool, Role
+from router import rig
 from router.pods import Pods, token_of
 from support.paths import CHART
 from support.ports import free_ports
@@ -69,10 +71,7 @@ class Found:
         return next(each for each in self.pool.all() if each.address.host == host)
 
 
-async def until(check, seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.005)
+until = partial(rig.until, seconds=30)
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from dpd_router.kvevents.batches import apply, read
 from dpd_router.kvevents.order import Order, Turn
 from dpd_router.pool import Address, Pool, Role, Worker
 from dpd_router.strategies.kvindex import Index
+from router import rig
 from support.ports import free_ports
 
 WORDS = list(range(100, 132))
@@ -155,9 +156,7 @@ class Followed:
         self.index.join(self.worker)
 
     async def until(self, check):
-        async with asyncio.timeout(10):
-            while not check():  # noqa: ASYNC110 - what is waited for has no event
-                await asyncio.sleep(0.005)
+        await rig.until(check, 10)
 
     async def holds(self, tokens):
         await self.until(lambda: self.index.tokens(WORDS, self.worker) == tokens)

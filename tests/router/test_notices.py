@@ -7,6 +7,7 @@ import zmq
 import zmq.asyncio
 
 from dpd_router.notify import NoticeBoard
+from router.rig import until
 
 
 @contextlib.asynccontextmanager
@@ -30,12 +31,6 @@ async def board():
 
 def notice(transfer_id):
     return {"type": "ProxyNotif", "req_id": transfer_id}
-
-
-async def until(check):
-    async with asyncio.timeout(5):
-        while not check():  # noqa: ASYNC110 - a counter has no event
-            await asyncio.sleep(0.005)
 
 
 async def test_a_transfer_is_there_when_each_rank_has_said_so():

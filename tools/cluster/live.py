@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import gobuild
 from cluster import components, dns, host, hugepages, network
 from cluster.archive import write as write_image
 from cluster.daemons import Daemons, running
@@ -153,12 +154,7 @@ def _containers(archives: Mapping[Path, Sequence[str]], plugins: Path) -> None:
     _write(FOLDER / "cni" / "dpd.conflist", components.bridge_plugin(FOLDER))
     _DAEMONS.start("containerd", ["containerd", "--config", str(FOLDER / "containerd.toml")])
     pause = FOLDER / "pause"
-    subprocess.run(
-        ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(pause), "./pause"],
-        cwd=HERE,
-        check=True,
-        env={**os.environ, "CGO_ENABLED": "0"},
-    )
+    gobuild.build(HERE / "pause", pause)
     write_image(FOLDER / "pause.tar", components.PAUSE, {"pause": pause}, ["/pause"])
     _until(lambda: _ctr("version") != "", "containerd does not answer")
     for each, names in {FOLDER / "pause.tar": (), **archives}.items():
