@@ -45,7 +45,8 @@ def lock(python: Path) -> None:
 def install(python: Path) -> None:
     """Install the locked packages, then the members without asking an index again."""
     pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "--require-hashes", "--requirement", LOCK)
+    # The lock names all there is. A pip that looked for itself would find versions that came after it, and refuse them.
+    run(*pip, "--no-deps", "--require-hashes", "--requirement", LOCK)
     editable = [part for member in members() for part in ("--editable", member)]
     run(*pip, "--no-deps", "--no-build-isolation", *editable)
 

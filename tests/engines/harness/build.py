@@ -135,7 +135,7 @@ def uv() -> Path:
     uv = folder / "bin" / "uv"
     if not uv.exists():
         venv.create(folder, with_pip=True, clear=True)
-        run(folder / "bin" / "python", "-m", "pip", "install", "-q", "--require-hashes", "-r", UV_LOCK)
+        run(folder / "bin" / "python", "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", UV_LOCK)
     return uv
 
 
