@@ -50,7 +50,8 @@ def unpack(folder: Path, packages: list[str]) -> Path:
     apt("update", "--quiet=2", folder=folder)
     wanted = ["install", "--print-uris", "--quiet=2", "-o", "Debug::NoLocking=1", "--no-install-recommends", *packages]
     plan = apt(*wanted, folder=folder)
-    needed = [line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'")]
+    lacking = (line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'"))
+    needed = sorted({*packages, *lacking})  # one that is installed while the other is not is wanted in this root as well
     apt("download", "--quiet=2", *needed, folder=folder)
     root = folder / "root"
     for archive in sorted(archives.glob("*.deb")):
