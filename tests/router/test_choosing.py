@@ -5,7 +5,7 @@ import pytest
 from dpd_router.errors import ConnectFailedError
 from dpd_router.pool import Role
 from dpd_router.stages.observe import access
-from dpd_router.types import Gates, Prompt, Reason, Reply, Route
+from dpd_router.types import Gates, Prompt, Reason, Reply, Route, SessionKeys
 from router.fakes import LONG_ASK, SHORT_ASK, world
 from router.rig import engine, long, router, short
 
@@ -78,7 +78,7 @@ async def test_an_idle_decoder_prefills_by_itself_and_a_busy_one_does_not():
 
 
 async def test_the_session_of_a_request_reaches_the_strategies():
-    w = world(workers=3, prefillers=0, decoders=0, strategy="session")
+    w = world(workers=3, prefillers=0, decoders=0, strategy="session", session=SessionKeys())
     for _ in range(3):
         await w.ask({**SHORT_ASK, "user": "ada"})
     assert len({entry[1] for entry in w.legs.log}) == 1

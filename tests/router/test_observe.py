@@ -69,7 +69,7 @@ def test_a_request_that_was_never_decided_has_no_route():
 
 @pytest.mark.parametrize("step", [Step.ACCEPTED, Step.FIRST_BYTE, Step.ENDED])
 def test_events_that_only_count_at_the_end_are_not_told(step):
-    assert narrate(Event(step, 0.0, {})) is None
+    assert narrate(step, {}) is None
 
 
 def test_metrics_are_the_sum_of_the_records():

@@ -2,10 +2,12 @@ import pytest
 
 from dpd_router.stages.stream import broken_stream_event, request_message, response_head
 from dpd_router.types import Call
+from dpd_router.wire.framing import Headers
 
 
 def test_an_upstream_request_keeps_the_clients_end_to_end_headers_and_frames_the_body_anew():
-    headers = [
+    headers = Headers()
+    for name, value in [
         (b"Host", b"evil"),
         (b"Authorization", b"Bearer k"),
         (b"Connection", b"keep-alive, X-Private"),
@@ -18,10 +20,13 @@ def test_an_upstream_request_keeps_the_clients_end_to_end_headers_and_frames_the
         (b"Upgrade", b"h2c"),
         (b"Proxy-Authorization", b"secret"),
         (b"X-Request-Id", b"theirs"),
+        (b"X-DPD-Transfer", b"read"),
         (b"Content-Type", b"application/json"),
         (b"traceparent", b"00-1"),
-    ]
-    message = request_message(Call("POST", "/v1/completions?a=b", headers, b'{"a":1}'), "10.0.0.2:8081", "r1")
+    ]:
+        headers.add(name, value)
+    call = Call("POST", "/v1/completions?a=b", headers.end_to_end(), b'{"a":1}')
+    message = request_message(call, "10.0.0.2:8081", "r1")
     assert message == (
         b"POST /v1/completions?a=b HTTP/1.1\r\nhost: 10.0.0.2:8081\r\nx-request-id: r1\r\n"
         b"Authorization: Bearer k\r\nContent-Type: application/json\r\ntraceparent: 00-1\r\n"

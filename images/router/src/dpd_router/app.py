@@ -26,6 +26,7 @@ from dpd_router.types import Call, Policy, Reply
 from dpd_router.wire.exchange import Answering, Exchange
 
 _JSON = (b"content-type", b"application/json")
+_ON_THE_PATH = (Kind.PATH, Kind.RELAY)
 Handler = Callable[[Exchange], Awaitable[None]]
 
 
@@ -48,7 +49,15 @@ class App:
     async def serve(self, exchange: Exchange) -> None:
         """Answer one exchange, whatever happens."""
         try:
-            await self._dispatch(exchange)
+            ask = exchange.ask
+            row = self._row(exchange)
+            if row.kind is Kind.INVOKE:
+                await self.runtime.serve(exchange)
+            elif row.kind in _ON_THE_PATH:
+                await self.path.serve(ask, exchange)
+            else:
+                await self._own(row)(exchange)
+                self.metrics.count(ask.path, exchange.status)
         except RouterError as error:
             self._refuse(exchange, error)
         except Exception as error:  # noqa: BLE001 - the last line of defence: one request, not the router
@@ -67,23 +76,19 @@ class App:
         self.metrics.count(exchange.ask.path, exchange.status)
         self.access.refused(exchange.ask, error, exchange.status)
 
-    async def _dispatch(self, exchange: Exchange) -> None:
+    def _row(self, exchange: Exchange) -> Served:
+        """Return what is served at a request's path. Raises RouterError when the request may not have it."""
         path, method = exchange.ask.path, exchange.ask.method
         row = self.routes.find(path)
         if row is not None and row.kind is Kind.INVOKE:
-            await self.runtime.serve(exchange)
-            return
+            return row  # refuses in words of its own
         if exchange.refusal is not None:
             raise exchange.refusal
         if row is None:
             raise NotFoundError(f"Nothing is served at {path}.")
         if method not in row.methods:
             raise MethodNotAllowedError(f"{path} takes {row.methods[0]}, not {method}.", allow=row.methods)
-        if row.kind in (Kind.PATH, Kind.RELAY):
-            await self.path.serve(exchange.ask, exchange)
-            return
-        await self._own(row)(exchange)
-        self.metrics.count(path, exchange.status)
+        return row
 
     def _own(self, row: Served) -> Handler:
         return {MODELS: self._models, METRICS: self._metrics, OPENAPI: self._openapi}.get(row.path, self._health)

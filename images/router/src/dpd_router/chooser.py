@@ -9,6 +9,8 @@ from dpd_router.pool import Pool, Role, Worker
 from dpd_router.strategies import Fits, Strategy, anyone
 from dpd_router.types import Outlook, Policy, Prompt
 
+_COLOCATED, _ANSWERING = (Role.WORKER,), (Role.DECODE, Role.WORKER)
+
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
@@ -25,9 +27,10 @@ class Chooser:
 
     def outlook(self, prompt: Prompt) -> Outlook:
         """Return what `route` needs to know of the pools, and of those who would take the prompt when it matters."""
-        outlook = self.pool.outlook()
+        outlook = self.pool.outlook
         if outlook.colocated or prompt.tokens < self.policy.threshold:
             return outlook
+        outlook = msgspec.structs.replace(outlook, capacity=self.pool.capacity())
         for decoder in self.rank(Role.DECODE, prompt, 1, self.pool.reads(None, paired=True)):
             held = self.strategies[Role.DECODE].held(prompt, decoder)
             ahead, warm = self._queue(prompt, decoder)
@@ -49,8 +52,8 @@ class Chooser:
 
     def answering(self, prompt: Prompt, retry_after: int, fits: Fits = anyone) -> Worker:
         """Return the worker that answers: a decoder that fits, or a colocated one. Raises UnavailableError."""
-        for role in (Role.DECODE, Role.WORKER):
-            for worker in self.rank(role, prompt, 1, fits):
+        for role in _COLOCATED if self.pool.colocated else _ANSWERING:
+            for worker in self.strategies[role].rank(prompt, 1, fits):
                 return worker
         raise UnavailableError(
             "No worker can take the request now; try again later.", code="no_worker", retry_after=retry_after

@@ -52,7 +52,7 @@ class Delivery(Generic[C]):
         """
         if client.gone:
             return await self._abandon(request, handoff, worker, trace)
-        slot = await self._slot(worker, needed=fallback)
+        slot = await self._slot(worker) if fallback else Slot(None)
         try:
             return await self._relay(request, handoff, worker, client, trace, slot)
         except ConnectFailedError:
@@ -120,7 +120,8 @@ class Delivery(Generic[C]):
         trace.add(Step.FELL_BACK, reason=Reason.DECODER_UNREACHABLE if unreached else Reason.DECODER_DIED)
         for other in leastload(self.pool.besides(lost)):
             given = handoff.for_another(other.address) if unreached else Handoff()
-            slot = await self._slot(other, needed=handoff.params is not None and given.params is None)
+            computes = handoff.params is not None and given.params is None
+            slot = await self._slot(other) if computes else Slot(None)
             try:
                 with self.pool.flight(other):
                     return await self._relay(request, given, other, client, trace, slot)
@@ -136,8 +137,8 @@ class Delivery(Generic[C]):
         after = self.policy.retry_after
         raise UnavailableError("No worker could be reached; try again later.", code="no_worker", retry_after=after)
 
-    async def _slot(self, worker: Worker, *, needed: bool) -> Slot:
-        return await self.fallbacks.take(len(self.pool.ready(worker.address.role))) if needed else Slot(None)
+    async def _slot(self, worker: Worker) -> Slot:
+        return await self.fallbacks.take(len(self.pool.ready(worker.address.role)))
 
     async def _abandon(self, request: Request, handoff: Handoff, worker: Worker, trace: Trace) -> End:
         """Have the decoder read a transfer whose client has left; without one there is nothing to do."""

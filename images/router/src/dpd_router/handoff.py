@@ -32,4 +32,8 @@ class Handoff:
         """Return what holds for a decoder that was not meant at first."""
         if self.origin is not None and self.origin.pairs_with(decoder):
             return self
-        return Handoff()
+        return NO_HANDOFF
+
+
+NO_HANDOFF = Handoff()
+"""Of a prompt that its decoder computes from the beginning."""

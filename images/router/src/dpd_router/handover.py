@@ -71,19 +71,18 @@ class Handover:
     drains: Drains
     new_id: Callable[[], str]
 
-    def waits_for(self, decision: Decision) -> bool:
+    @property
+    def waits(self) -> bool:
         """Say whether the decoder is better chosen when the prefill is over: where its KV can go to any."""
-        return decision.disaggregate and not self.connector.pushes
+        return not self.connector.pushes
 
     async def run(
         self, request: Request, prompt: Prompt, decision: Decision, decoder: Worker | None, client: Client, trace: Trace
     ) -> Handoff:
-        """Return what the decoder needs; `decoder` is None when the connector does not push.
+        """Return what the decoder needs of a prompt to be disaggregated; `decoder` is None where it is chosen later.
 
         What a prefiller does wrong is never an error here, only no KV.
         """
-        if not decision.disaggregate:
-            return Handoff()
         handoff = Handoff(failed=Reason.NO_PREFILLER)
         ranked = self.chooser.prefillers(prompt, self.policy.prefill_attempts, self.pool.read_by(decoder))
         for number, prefiller in enumerate(ranked, 1):

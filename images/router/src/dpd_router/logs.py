@@ -35,6 +35,7 @@ class Log:
         self._json = form is Format.JSON
         self._least = _RANKS[level]
         self._now = now
+        self._quiet = self._least > _RANKS["INFO"]
         self._lines: list[str] = []
 
     def info(self, text: str) -> None:
@@ -51,11 +52,13 @@ class Log:
 
     def of(self, text: str, request_id: str) -> None:
         """Write a line of what happened to one request."""
-        self._add("INFO", text, {"request_id": request_id})
+        if not self._quiet:
+            self._add("INFO", text, {"request_id": request_id} if self._json else _NOTHING)
 
     def access(self, fields: Mapping[str, object]) -> None:
         """Write a line of a request that has ended: `access` and its fields."""
-        self._add("INFO", "access " + " ".join([f"{name}={value}" for name, value in fields.items()]), fields)
+        if not self._quiet:
+            self._add("INFO", "access " + " ".join(map("%s=%s".__mod__, fields.items())), fields)
 
     def flush(self) -> None:
         """Write what is held back."""

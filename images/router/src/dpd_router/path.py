@@ -9,7 +9,7 @@ import msgspec
 from dpd_router.chooser import Chooser
 from dpd_router.delivery import Delivery
 from dpd_router.errors import RouterError
-from dpd_router.handoff import Handoff
+from dpd_router.handoff import NO_HANDOFF, Handoff
 from dpd_router.handover import Handover
 from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Counts
@@ -64,15 +64,18 @@ class Path(Generic[C]):
 
     async def _run(self, ask: Ask, client: C, trace: Trace) -> End:
         request = accept(ask, self.policy.invocation)
-        prompt = await self.counts.count(request, estimate(request.body))
-        prompt = msgspec.structs.replace(prompt, session=session(request, self.policy.session))
+        prompt = estimate(request.body)
+        if self.counts.worth(request):
+            prompt = await self.counts.count(request, prompt)
+        if self.policy.session is not None:
+            prompt = msgspec.structs.replace(prompt, session=session(request, self.policy.session))
         decision = route(request, prompt, self.policy, self.chooser.outlook(prompt))
         if decision.reason is Reason.NEVER_FITS and not prompt.exact:
             prompt = await self._doubted(request, prompt)
             decision = route(request, prompt, self.policy, self.chooser.outlook(prompt))
         self._note(trace, prompt, decision)
-        handoff = None
-        if self.handover.waits_for(decision):
+        handoff = None if decision.disaggregate else NO_HANDOFF
+        if handoff is None and self.handover.waits:
             handoff = await self.handover.run(request, prompt, decision, None, client, trace)
         with self.pool.flight(self._answering(prompt, decision, handoff)) as worker:
             if handoff is None:
@@ -102,5 +105,7 @@ class Path(Generic[C]):
 
     def _answering(self, prompt: Prompt, decision: Decision, handoff: Handoff | None) -> Worker:
         """Return the worker that answers; of decoders one that can have the KV, as long as there is such a one."""
-        fits = self.pool.reads(handoff.origin if handoff else None, paired=decision.disaggregate)
+        if not decision.disaggregate:
+            return self.chooser.answering(prompt, self.policy.retry_after)
+        fits = self.pool.reads(handoff.origin if handoff else None, paired=True)
         return self.chooser.answering(prompt, self.policy.retry_after, fits)

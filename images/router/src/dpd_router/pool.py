@@ -49,6 +49,7 @@ class Pool:
         self._watchers: dict[Role, list[Watcher]] = {role: [] for role in Role}
         self._partners: dict[Role, Fits] = dict.fromkeys(Role, _anyone)
         self._colocated = True
+        self.outlook = _outlook(self._ready, colocated=True)
         self.changed: Callable[[], None] = lambda: None
         self.ejections = dict.fromkeys(Role, 0)
 
@@ -116,15 +117,15 @@ class Pool:
         """Return which prefillers' KV can be read: by the decoder, or by any when it is not chosen yet."""
         return _pairs([decoder.address]) if decoder else self._partners[Role.DECODE]
 
-    def outlook(self) -> Outlook:
-        """Return what `route` needs to know of the pools."""
-        room = [each.ledger.capacity for each in self._ready[Role.DECODE].values()]
-        return Outlook(
-            colocated=self._colocated,
-            prefillers=len(self._ready[Role.PREFILL]),
-            decoders=len(self._ready[Role.WORKER if self._colocated else Role.DECODE]),
-            capacity=max((pages for pages in room if pages is not None), default=None),
-        )
+    @property
+    def colocated(self) -> bool:
+        """Say whether there are no roles to tell apart."""
+        return self._colocated
+
+    def capacity(self) -> int | None:
+        """Return the pages of the roomiest decoder that takes requests; None when unlimited, or there is none."""
+        room = (each.ledger.capacity for each in self._ready[Role.DECODE].values())
+        return max((pages for pages in room if pages is not None), default=None)
 
     def mark_up(self, worker: Worker) -> None:
         """Let a worker take requests; its address must still be there."""
@@ -223,6 +224,7 @@ class Pool:
         joined = [wanted[address] for address in wanted if address not in ready]
         ready.update((each.address, each) for each in joined)
         self._partners[role] = _pairs(list(ready))
+        self.outlook = _outlook(self._ready, colocated=self._colocated)
         for watcher in self._watchers[role]:
             for each in left:
                 watcher.left(each)
@@ -247,6 +249,12 @@ class _Flight:
 
     def __exit__(self, *_: object) -> None:
         self._pool.landed(self._worker, self._tokens, trial=self._trial)
+
+
+def _outlook(ready: dict[Role, dict[Address, Worker]], *, colocated: bool) -> Outlook:
+    """Return what `route` needs to know of every prompt; more is asked for those that may be disaggregated."""
+    answering = ready[Role.WORKER if colocated else Role.DECODE]
+    return Outlook(colocated, prefillers=len(ready[Role.PREFILL]), decoders=len(answering))
 
 
 def _anyone(_worker: Worker) -> bool:

@@ -1,7 +1,9 @@
-"""What a worker's own proxy says of an answer that is not its engine's; engines' answers come without such a word."""
+"""Between the router and a worker's own proxy: what a request is for, and whether an answer is the proxy's own."""
 
 from dpd_router.types import Headers
 
+MARK = b"x-dpd-transfer"
+"""Tells the proxy that pages wait for a request, so that it is not refused there, and what it is for."""
 _HEADER = b"x-dpd-upstream"
 _UNREACHABLE, _LIMITED = b"unreachable", b"limited"
 

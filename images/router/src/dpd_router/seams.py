@@ -36,6 +36,9 @@ C = TypeVar("C", bound=Client, contravariant=True)
 class Counts(Protocol):
     """The length of a prompt, better than an estimate where that can be had."""
 
+    def worth(self, request: Request) -> bool:
+        """Say whether a request's prompt is to be counted; else its estimate stands."""
+
     async def count(self, request: Request, estimated: Prompt) -> Prompt:
         """Return the prompt as it was counted, or as it was estimated; never raises and never takes long."""
 

@@ -52,9 +52,8 @@ class Trace:
         if self._span:
             detail["span"], self._span = self._span, ""
         at = self._clock()
-        event = Event(step, at, detail)
-        self.events.append(event)
-        line = narrate(event)
+        self.events.append(Event(step, at, detail))
+        line = narrate(step, detail)
         if line is not None:
             self._tell(line, self._request_id)
         return at

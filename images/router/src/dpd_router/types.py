@@ -176,7 +176,10 @@ class SessionKeys(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The settings that decide a request's path. `confirm`: prefillers' notices of transfers come here, if anywhere."""
+    """The settings that decide a request's path. `confirm`: prefillers' notices of transfers come here, if anywhere.
+
+    `session` is None where nobody is chosen by a request's session.
+    """
 
     threshold: int
     invocation: str
@@ -188,7 +191,7 @@ class Policy(msgspec.Struct, frozen=True):
     retry_after: int = 5
     confirm: bool = True
     gates: Gates = Gates()
-    session: SessionKeys = SessionKeys()
+    session: SessionKeys | None = None
     explain: bool = False
 
 

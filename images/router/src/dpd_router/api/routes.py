@@ -42,7 +42,10 @@ class Served:
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods taken: POST for what has a body, GET and HEAD for what has none."""
-        return ("POST",) if self.kind not in (Kind.LIST, Kind.OWN) else ("GET", "HEAD")
+        return _READ if self.kind in (Kind.LIST, Kind.OWN) else _SENT
+
+
+_READ, _SENT = ("GET", "HEAD"), ("POST",)
 
 
 TABLE = (

@@ -18,7 +18,7 @@ from dpd_router.config.transfer import Transfer, transfer_of
 from dpd_router.discovery import Lookup, Target
 from dpd_router.errors import ConfigInvalidError, Problem
 from dpd_router.pool import Role
-from dpd_router.types import Policy, SessionKeys
+from dpd_router.types import Policy
 from dpd_router.wire.reader import Limits
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -81,7 +81,7 @@ def from_document(document: Any) -> Config:
             prefill_seconds = timeouts.seconds("prefillSeconds", 120, 0.1, 86400)
             limits = _limits(root, timeouts)
         policy = _policy(routing.threshold, invocation, prefill_seconds, transfer or Transfer())
-        session = routing.session if routing.wants_session else SessionKeys("", user=False)
+        session = routing.session if routing.wants_session else None
         policy = structs.replace(policy, gates=routing.gates, session=session, explain=routing.explain)
         lookup = read_lookup(root, namespace)
         targets = _targets(root, transfer, lookup.mode)

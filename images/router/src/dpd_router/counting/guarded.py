@@ -37,6 +37,10 @@ class Tally:
 class Estimates:
     """Leaves every prompt as it was estimated."""
 
+    def worth(self, request: Request) -> bool:  # noqa: ARG002 - the seam's
+        """Return False: no prompt is counted."""
+        return False
+
     async def count(self, request: Request, estimated: Prompt) -> Prompt:  # noqa: ARG002 - the seam's
         """Return the estimate."""
         return estimated

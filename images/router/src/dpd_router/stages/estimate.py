@@ -1,6 +1,5 @@
 """Second stage: how long the prompt is, from its text alone. Four characters make one token, rounded down."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from dpd_router.types import Body, Prompt
@@ -18,7 +17,10 @@ def estimate(body: Body) -> Prompt:
     """
     match body:
         case {"messages": list(messages)}:
-            return _of_text("".join(_contents([{"content": body.get("system")}, *messages])))
+            texts = _contents(messages)
+            if "system" in body:
+                texts = [*_contents([{"content": body["system"]}]), *texts]
+            return _of_text(texts[0] if len(texts) == 1 else "".join(texts))
         case {"prompt": prompt}:
             return _of_prompt(prompt)
         case {"input": str(text)}:
@@ -56,13 +58,15 @@ def _is_prompt(value: Any) -> bool:
             return False
 
 
-def _contents(messages: list[Any]) -> Iterator[str]:
+def _contents(messages: list[Any]) -> list[str]:
+    texts: list[str] = []
     for message in messages:
         match message:
             case {"content": str(text)}:
-                yield text
+                texts.append(text)
             case {"content": list(parts)}:
-                yield from (part["text"] for part in parts if _has_text(part))
+                texts += [part["text"] for part in parts if _has_text(part)]
+    return texts
 
 
 def _has_text(part: Any) -> bool:

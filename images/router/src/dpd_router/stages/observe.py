@@ -36,20 +36,27 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     bytes_out: int = 0
 
 
-def narrate(event: Event) -> str | None:
-    """Return the log line of one event, or None for those that only count at the end."""
-    write = _LINES.get(event.step)
-    if write is None or event.detail.get("reason") is Reason.RELAYED:
+def narrate(step: Step, detail: dict[str, Any]) -> str | None:
+    """Return the log line of an event, or None for those that only count at the end."""
+    write = _LINES.get(step)
+    if write is None or detail.get("reason") is Reason.RELAYED:
         return None
-    return write(event.detail)
+    return write(detail)
 
 
 def observe(events: list[Event]) -> Record:
     """Return the figures of a request whose last event is ENDED and whose first is ACCEPTED."""
     begun, ended = events[0], events[-1]
-    last = {event.step: event for event in events}
+    last: dict[Step, Event] = {}
+    byte, workers = None, {"prefiller": "", "decoder": ""}
+    for event in events:
+        step = event.step
+        last[step] = event
+        if step is Step.FIRST_BYTE:
+            byte = byte or event
+        elif step in _ROLES:
+            workers[_ROLES[step]] = event.detail["worker"]
     route, reason = _way(last)
-    byte = next((event for event in events if event.step is Step.FIRST_BYTE), None)
     shift = last.get(Step.TRANSFERRED)
     asked, told = begun.detail, ended.detail
     return Record(
@@ -57,7 +64,8 @@ def observe(events: list[Event]) -> Record:
         method=asked["method"],
         caller=asked.get("caller", ""),
         code=told.get("code", ""),
-        **_workers(events),
+        prefiller=workers["prefiller"],
+        decoder=workers["decoder"],
         path=asked["path"],
         status=told["status"],
         route=route,
@@ -99,8 +107,14 @@ def access(record: Record) -> dict[str, str | int | float]:
         "route": record.route,
         "reason": record.reason,
     }
-    more = {"key": record.caller, "prefiller": record.prefiller, "decoder": record.decoder, "code": record.code}
-    fields.update({name: value for name, value in more.items() if value})
+    if record.caller:
+        fields["key"] = record.caller
+    if record.prefiller:
+        fields["prefiller"] = record.prefiller
+    if record.decoder:
+        fields["decoder"] = record.decoder
+    if record.code:
+        fields["code"] = record.code
     fields["bytes_in"] = record.bytes_in
     fields["bytes_out"] = record.bytes_out
     fields["ttft_ms"] = "-" if record.ttft is None else round(record.ttft * 1000, 1)

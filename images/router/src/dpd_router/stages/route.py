@@ -5,12 +5,21 @@ from dpd_router.types import Decision, Outlook, Policy, Prompt, Reason, Request
 
 def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) -> Decision:
     """Return where the request goes. A prompt of exactly the threshold is disaggregated; threshold 0 takes all."""
-    pages = pages_of(_most(request, prompt), policy.page_tokens)
-    rows = (
+    for applies, reason in (
         (outlook.decoders == 0, Reason.NO_WORKER),
         (request.relayed, Reason.RELAYED),
         (outlook.colocated, Reason.COLOCATED),
         (prompt.tokens < policy.threshold, Reason.SHORT),
+    ):
+        if applies:
+            return Decision(disaggregate=False, reason=reason)
+    return _of_long(request, prompt, policy, outlook)
+
+
+def _of_long(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) -> Decision:
+    """Go on with a prompt that reaches the threshold."""
+    pages = pages_of(_most(request, prompt), policy.page_tokens)
+    rows = (
         (prompt.tokens - outlook.held < policy.threshold, Reason.CACHED),
         (request.fan_out, Reason.FAN_OUT),
         (request.prompt_logprobs, Reason.PROMPT_LOGPROBS),

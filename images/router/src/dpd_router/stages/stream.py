@@ -6,11 +6,12 @@ The bytes of a body are nobody's business but the wire's: they pass as they come
 from http import HTTPStatus
 
 from dpd_router.errors import error_body
+from dpd_router.proxied import MARK
 from dpd_router.types import Call, Headers
 
 # What belongs to one connection and not to the message (RFC 9110, 7.6.1), and what the router writes itself.
 _HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"http2-settings"})
-_ASKED_ANEW = _HOP | {
+ENDS_HERE = _HOP | {
     b"host",
     b"content-length",
     b"transfer-encoding",
@@ -19,7 +20,9 @@ _ASKED_ANEW = _HOP | {
     b"expect",
     b"x-request-id",
     b"proxy-authorization",
+    MARK,
 }
+"""A client's headers that go no further: its connection's, what is written anew, and what only the router may say."""
 DECISION = b"x-dpd-decision"
 _ANSWERED_ANEW = _HOP | {b"x-request-id", DECISION}
 _CONNECTION = b"connection"
@@ -28,20 +31,13 @@ _FRAMING = frozenset({b"transfer-encoding", b"content-length"})
 
 
 def request_message(call: Call, host: str, request_id: str) -> bytes:
-    """Return an upstream request as bytes: the client's end-to-end headers, our framing, the body."""
-    nominated = named_by_connection(call.headers)
-    lines = [
-        f"{call.method} {call.target} HTTP/1.1\r\nhost: {host}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
-    ]
-    for name, value in call.headers:
-        lower = name.lower()
-        if lower not in _ASKED_ANEW and lower not in nominated:
-            lines.append(b"%b: %b\r\n" % (name, value))
+    """Return an upstream request as bytes: the call's headers, which are end-to-end; our framing; the body."""
+    told = b"".join([b"%b: %b\r\n" % pair for pair in call.headers])
+    body = call.body
+    line = f"{call.method} {call.target} HTTP/1.1\r\nhost: {host}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
     if call.method == "POST":
-        lines.append(b"content-length: %d\r\n" % len(call.body))
-    lines.append(b"\r\n")
-    lines.append(call.body)
-    return b"".join(lines)
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, told, len(body), body)
+    return b"%b%b\r\n%b" % (line, told, body)
 
 
 def response_head(

@@ -40,13 +40,15 @@ class Strategy(Protocol[C]):
 class Queue(Generic[C]):
     """Workers in the order of a key that changes as they work; the first few are found in logarithmic time.
 
-    A change leaves the old entry in the heap, to be passed over until the heap is twice as long as it needs to be.
+    A change leaves the old entry in the heap, to be passed over until the heap is twice as long as it needs to be. Who
+    was touched is put where it belongs when somebody looks: many strategies seldom do.
     """
 
     def __init__(self, key: Callable[[C], tuple[Any, ...]]) -> None:
         self.key = key
         self._serial = 0
         self._newest: dict[C, int] = {}
+        self._moved: set[C] = set()
         self._heap: list[tuple[tuple[Any, ...], int, C]] = []
 
     def put(self, worker: C) -> None:
@@ -59,16 +61,20 @@ class Queue(Generic[C]):
             heapify(self._heap)
 
     def touch(self, worker: C) -> None:
-        """Move a worker to where its key now belongs, if it is here."""
+        """Note that a worker's key has changed, if it is here."""
         if worker in self._newest:
-            self.put(worker)
+            self._moved.add(worker)
 
     def drop(self, worker: C) -> None:
         """Take a worker out."""
         self._newest.pop(worker, None)
+        self._moved.discard(worker)
 
     def first(self, most: int, fits: Fits = anyone) -> list[C]:
         """Return the first `most` workers that fit, in order."""
+        for worker in self._moved:
+            self.put(worker)
+        self._moved.clear()
         heap, found = self._heap, list[C]()
         while heap and self._newest.get(heap[0][2]) != heap[0][1]:
             heappop(heap)

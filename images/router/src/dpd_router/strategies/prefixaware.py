@@ -49,7 +49,14 @@ class PrefixAware(Ordered[C]):
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
         """Return those near the prompt's place on the ring that have room for it, then the least busy."""
         key = leading_blocks(prompt.lead).encode("utf-8", "surrogatepass")
-        bound, found = self.share.bound(SHARE), list[C]()
+        bound = self.share.bound(SHARE)
+        own = self._ring.owner(key)
+        if most == 1 and own is not None and own.in_flight < bound and fits(own):
+            return [own]
+        return self._near(key, bound, most, fits)
+
+    def _near(self, key: bytes, bound: int, most: int, fits: Fits) -> list[C]:
+        found = list[C]()
         for look, worker in enumerate(self._ring.walk(key)):
             if len(found) == most or look == LOOKS:
                 break

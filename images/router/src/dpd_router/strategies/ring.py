@@ -45,10 +45,7 @@ class Ring(Generic[C]):
 
     def walk(self, key: bytes) -> Iterator[C]:
         """Yield every worker once, the key's own first, then those that follow on the circle."""
-        if self._stale:
-            self._points = [point for point in self._points if point in self._owners]
-            self._points.sort()
-            self._stale = False
+        self._refresh()
         points, owners = self._points, self._owners
         if not points:
             return
@@ -60,12 +57,27 @@ class Ring(Generic[C]):
                 seen.add(id(owner))
                 yield owner
 
+    def owner(self, key: bytes) -> C | None:
+        """Return the key's own worker, None when there are none."""
+        self._refresh()
+        return self._owners[self._points[self._closest(key)]] if self._points else None
+
+    def _refresh(self) -> None:
+        if self._stale:
+            self._points = [point for point in self._points if point in self._owners]
+            self._points.sort()
+            self._stale = False
+
     def _closest(self, key: bytes) -> int:
         """Return the index of the point that one of the key's throws lands closest before."""
-        points = self._points
-        throws = _digest(key, 0)
-        landed = [bisect_left(points, throw) % len(points) for throw in throws]
-        return min(zip(throws, landed, strict=True), key=lambda each: (points[each[1]] - each[0]) % _CIRCLE)[1]
+        points, count = self._points, len(self._points)
+        closest, least = 0, _CIRCLE
+        for throw in _digest(key, 0):
+            at = bisect_left(points, throw)
+            gap = points[at] - throw if at < count else points[0] - throw + _CIRCLE
+            if gap < least:
+                closest, least = at, gap
+        return closest % count
 
 
 def _points(name: str) -> Iterator[int]:

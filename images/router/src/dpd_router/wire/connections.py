@@ -19,15 +19,19 @@ class Connections:
         self._idle: dict[tuple[str, int], list[Upstream]] = {}
         self._open: set[Upstream] = set()
 
-    async def acquire(self, host: str, port: int) -> Upstream:
-        """Return a connection with nothing under way. Raises ConnectFailedError."""
-        loop = asyncio.get_running_loop()
-        idle = self._idle.get((host, port), [])
+    def kept(self, host: str, port: int) -> Upstream | None:
+        """Return an idle connection that is surely still open on the other side, None when there is none."""
+        idle = self._idle.get((host, port))
         while idle:
             connection = idle.pop()  # the one used last is the youngest
-            if connection.usable and loop.time() - connection.idle_since < self._keep_alive:
+            if connection.usable and connection.now() - connection.idle_since < self._keep_alive:
                 return connection
             self._drop(connection)
+        return None
+
+    async def opened(self, host: str, port: int) -> Upstream:
+        """Return a new connection. Raises ConnectFailedError."""
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_seconds):
                 _, connection = await loop.create_connection(Upstream, host, port)

@@ -63,6 +63,8 @@ class Downstream(asyncio.Protocol):
         self._turned_away = False
         self._choked_at = 0.0
         self.choked = False
+        self.write: Callable[[bytes], None] = _nowhere
+        """Sends bytes to the client: the transport's own, for it is called for every event of a stream."""
 
     @property
     def lingering(self) -> bool:
@@ -72,6 +74,7 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the client in."""
         self._transport = transport  # type: ignore[assignment]
+        self.write = self._transport.write  # type: ignore[union-attr]
         self._doors.inside.add(self)
         if len(self._doors.inside) > self._limits.connections:
             text = "The router holds as many connections as it may; try again later."
@@ -99,6 +102,7 @@ class Downstream(asyncio.Protocol):
         """Tell the exchange that its client has left."""
         self._doors.inside.discard(self)
         self._transport = None
+        self.write = _nowhere
         self._reader.drop()
         self._doors.held.give(sum(len(each.ask.body) for each in self._waiting))
         self._waiting.clear()
@@ -117,11 +121,6 @@ class Downstream(asyncio.Protocol):
         self.choked = False
         if self._current is not None:
             self._current.unchoke()
-
-    def write(self, data: bytes) -> None:
-        """Send bytes to the client."""
-        if self._transport is not None:
-            self._transport.write(data)
 
     def close(self) -> None:
         """Close, after what was written has been sent."""
@@ -222,3 +221,7 @@ class Downstream(asyncio.Protocol):
         self._since = self._loop.time()
         if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()
+
+
+def _nowhere(_data: bytes) -> None:
+    """Send nothing: nobody is there."""

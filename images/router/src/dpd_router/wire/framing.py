@@ -6,47 +6,73 @@ from functools import lru_cache
 import httptools
 
 from dpd_router.errors import BadRequestError
+from dpd_router.stages.stream import ENDS_HERE, named_by_connection
 
 MAX_REQUEST_ID = 128
+_LENGTH, _CODING, _HOST, _CONNECTION = b"content-length", b"transfer-encoding", b"host", b"connection"
+_ONCE = frozenset({_LENGTH, _CODING, _HOST})
 _REQUEST_ID = b"x-request-id"
 _FIT = re.compile(rb"[!-~]{1,%d}" % MAX_REQUEST_ID)
+_NAMES_NOBODY = frozenset({b"keep-alive", b"close"})
 _SHORT = 256
 Pairs = list[tuple[bytes, bytes]]
 
 
-def check_framing(headers: Pairs, version: str) -> int:
+class Headers:
+    """A request's headers as they come in: those that end here in `ours` by lower-case name, the rest in `onward`.
+
+    Of a name that comes twice `ours` has the first, `again` the others.
+    """
+
+    __slots__ = ("again", "onward", "ours")
+
+    def __init__(self) -> None:
+        self.onward: Pairs = []
+        self.ours: dict[bytes, bytes] = {}
+        self.again: Pairs = []
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        lower = name.lower()
+        if lower not in ENDS_HERE:
+            self.onward.append((name, value))
+        elif lower in self.ours:
+            self.again.append((lower, value))
+        else:
+            self.ours[lower] = value
+
+    def end_to_end(self) -> Pairs:
+        """Return those that go on: none that a Connection header calls its own."""
+        told = self.ours.get(_CONNECTION)
+        if told is None or (told.lower() in _NAMES_NOBODY and not self.again):
+            return self.onward
+        named = named_by_connection([(_CONNECTION, told), *self.again])
+        return [pair for pair in self.onward if pair[0].lower() not in named]
+
+
+def check_framing(headers: Headers, version: str) -> int:
     """Return the announced body length, 0 when chunked or none.
 
     Raises BadRequestError when two readers of the same bytes could see two different messages in them.
     """
-    lengths, codings, hosts = _framing(headers)
-    if lengths and codings:
+    ours = headers.ours
+    length, coding = ours.get(_LENGTH), ours.get(_CODING)
+    if length is not None and coding is not None:
         raise BadRequestError("Content-Length and Transfer-Encoding exclude each other.", code="bad_framing")
-    if len(lengths) > 1 or len(codings) > 1 or len(hosts) > 1:
+    if headers.again and any(name in _ONCE for name, _ in headers.again):
         raise BadRequestError("A header that frames or addresses the request came twice.", code="bad_framing")
-    if codings and (codings[0].strip().lower() != b"chunked" or version == "1.0"):
+    if coding is not None and (coding.strip().lower() != b"chunked" or version == "1.0"):
         raise BadRequestError("The only transfer coding taken is chunked, under HTTP/1.1.", code="bad_framing")
-    if version not in ("1.0", "1.1"):
+    if version == "1.1":
+        if _HOST not in ours:
+            raise BadRequestError("HTTP/1.1 asks for a Host header.", code="bad_framing")
+    elif version != "1.0":
         raise BadRequestError("The router speaks HTTP/1.0 and HTTP/1.1.", code="bad_framing")
-    if version == "1.1" and not hosts:
-        raise BadRequestError("HTTP/1.1 asks for a Host header.", code="bad_framing")
-    if lengths and not lengths[0].strip().isdigit():
+    if length is None:
+        return 0
+    if not length.strip().isdigit():
         raise BadRequestError("Content-Length is not a number.", code="bad_framing")
-    return int(lengths[0]) if lengths else 0
-
-
-def _framing(headers: Pairs) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    """Return the values of Content-Length, Transfer-Encoding and Host."""
-    lengths, codings, hosts = list[bytes](), list[bytes](), list[bytes]()
-    for name, value in headers:
-        match name.lower():
-            case b"content-length":
-                lengths.append(value)
-            case b"transfer-encoding":
-                codings.append(value)
-            case b"host":
-                hosts.append(value)
-    return lengths, codings, hosts
+    return int(length)
 
 
 def target(url: bytes) -> tuple[str, str]:
@@ -69,17 +95,14 @@ def _target(url: bytes) -> tuple[str, str]:
 _remembered = lru_cache(256)(_target)  # nearly all requests name one of a few
 
 
-def request_id(headers: Pairs) -> str | None:
+def request_id(headers: Headers) -> str | None:
     """Return the client's own id when it is fit for a header and a log line."""
-    for name, value in headers:
-        if len(name) == len(_REQUEST_ID) and name.lower() == _REQUEST_ID:
-            return value.decode("ascii") if _FIT.fullmatch(value) else None
-    return None
+    value = headers.ours.get(_REQUEST_ID)
+    return value.decode("ascii") if value is not None and _FIT.fullmatch(value) else None
 
 
-def body_framing(headers: Pairs, length: int) -> bytes:
+def body_framing(headers: Headers, length: int) -> bytes:
     """Return the header that frames the body, empty when there is none."""
-    chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
-    if chunked:
+    if _CODING in headers.ours:
         return b"transfer-encoding: chunked"
     return b"content-length: %d" % length if length else b""

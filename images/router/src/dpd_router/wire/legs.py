@@ -50,14 +50,42 @@ class _Collector:
 class _Relay:
     """Passes a response to a client as it comes; an error of the engine's is kept until it is whole, then shaped."""
 
-    def __init__(self, upstream: Upstream, exchange: Answering, *, hold: bool, first: Callable[[int], None]) -> None:
+    __slots__ = (
+        "_error",
+        "_exchange",
+        "_first",
+        "_hold",
+        "_kept",
+        "_now",
+        "_upstream",
+        "late",
+        "left",
+        "limited",
+        "raw",
+        "status",
+        "told",
+        "unreachable",
+        "watchdog",
+    )
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        exchange: Answering,
+        deadlines: Deadlines,
+        *,
+        streams: bool,
+        hold: bool,
+        first: Callable[[int], None],
+    ) -> None:
         self._upstream = upstream
         self._exchange = exchange
         self._hold = hold
         self._first: Callable[[int], None] | None = first
         self._error: ResponseHead | None = None
         self._kept: list[bytes] = []
-        self.watchdog: Watchdog | None = None
+        self.watchdog = Watchdog(deadlines, streams=streams, late=self.give_up)
+        self._now = upstream.now
         self.status = 0
         self.told = False
         self.left = False
@@ -81,13 +109,12 @@ class _Relay:
         self._exchange.start(head, self._upstream, more=more)
 
     def body(self, data: bytes) -> None:
-        """Pass a piece on."""
+        """Pass a piece on; once for every event of a stream."""
         if self._first is not None:
             if self.unreachable:
                 return
-            self._begin()
-        if self.watchdog is not None:
-            self.watchdog.note()
+            self._begin(self._first)
+        self.watchdog.heard = self._now()
         if self._error is None:
             self._exchange.write(data)
         else:
@@ -112,13 +139,11 @@ class _Relay:
         if body:
             self._exchange.write(body)
 
-    def _begin(self) -> None:
-        if self._first is not None:
-            self._first(self.status)
+    def _begin(self, first: Callable[[int], None]) -> None:
+        first(self.status)
         self._first = None
         self._hold = False
-        if self.watchdog is not None:
-            self.watchdog.begun()
+        self.watchdog.begun()
         if self._exchange.gone:
             self._break_off()
 
@@ -131,7 +156,7 @@ class _Relay:
 
     def give_up(self) -> None:
         """Break the leg off: the engine is silent. One whose client does not read is given the time it takes."""
-        if self._upstream.paused and self.watchdog is not None:
+        if self._upstream.paused:
             self.watchdog.begun()
             return
         self.late = True
@@ -158,7 +183,10 @@ class WireLegs:
     async def collect(self, worker: Worker, call: Call, request_id: str) -> Reply:
         """Send a leg and read its reply whole. Raises ConnectFailedError, LegDiedError."""
         sink = _Collector()
-        upstream = await self._connections.acquire(worker.address.host, worker.address.port)
+        address = worker.address
+        upstream = self._connections.kept(address.host, address.port)
+        if upstream is None:
+            upstream = await self._connections.opened(address.host, address.port)
         name = self._name(request_id)
         try:
             await upstream.begin(request_message(call, worker.name, name), sink)
@@ -171,12 +199,14 @@ class WireLegs:
         self, worker: Worker, call: Call, client: Answering, *, hold: bool, first: Callable[[int], None]
     ) -> Outcome:
         """Send a leg and pass its reply on as it comes. Raises ConnectFailedError, LegDiedError."""
-        upstream = await self._connections.acquire(worker.address.host, worker.address.port)
+        address = worker.address
+        upstream = self._connections.kept(address.host, address.port)
+        if upstream is None:
+            upstream = await self._connections.opened(address.host, address.port)
         if client.gone and not hold:
             self._connections.release(upstream)
             return Outcome(End.CLIENT_LEFT, 0)
-        sink = _Relay(upstream, client, hold=hold, first=first)
-        sink.watchdog = watchdog = Watchdog(self._deadlines, streams=call.streams, late=sink.give_up)
+        sink = _Relay(upstream, client, self._deadlines, streams=call.streams, hold=hold, first=first)
         client.when_gone = sink.client_left
         name = self._name(client.ask.request_id)
         try:
@@ -189,7 +219,7 @@ class WireLegs:
                 raise LegDiedError(str(died), told=sink.told, late=died.late or sink.late) from None
         finally:
             self._names.discard(name)
-            watchdog.stop()
+            sink.watchdog.stop()
             client.when_gone = None
             self._connections.release(upstream)
         return Outcome(End.CLIENT_LEFT if client.gone else End.COMPLETE, sink.status, sink.limited)

@@ -7,11 +7,12 @@ import httptools
 import msgspec
 
 from dpd_router.errors import BadRequestError, BodyTooLargeError, HeadTooLargeError, RouterError
-from dpd_router.types import Admission, Ask, Headers
-from dpd_router.wire.framing import body_framing, check_framing, request_id, target
+from dpd_router.types import Admission, Ask
+from dpd_router.types import Headers as Pairs
+from dpd_router.wire.framing import Headers, body_framing, check_framing, request_id, target
 from dpd_router.wire.held import Held
 
-Admit = Callable[[str, Headers], Admission]
+Admit = Callable[[str, Pairs], Admission]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Limits:
 
 
 _UNKNOWN = Admission(())
+_EXPECT = b"expect"
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -75,7 +77,8 @@ class RequestReader:
 
     def _reset(self) -> None:
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers = Headers()
+        self._add = self._headers.add
         self._head_size = 0
         self._head_fed = 0
         self._body: list[bytes] = []
@@ -145,33 +148,35 @@ class RequestReader:
             self._head_size += len(name) + len(value) + 4
             if self._head_size > self._limits.head_bytes:
                 self._check_head(self._head_size)
-            self._headers.append((name, value))
+            self._add(name, value)
 
     def on_headers_complete(self) -> None:
         """Check the framing before any of the body is taken."""
         if self._resuming:
             return
+        headers = self._headers
         self.in_head = False
         self._method = self._parser.get_method()
         self._version = self._parser.get_http_version()
-        length = check_framing(self._headers, self._version)
+        length = check_framing(headers, self._version)
         self._target = target(self._url)
-        self._admission = admission = self._admit(self._target[0], self._headers)
+        self._admission = admission = self._admit(self._target[0], headers.end_to_end())
         if admission.body_bytes is not None:
             self._body_limit = min(self._body_limit, admission.body_bytes)
         if length > self._body_limit:
             raise admission.refusal or self._too_large()
-        self._check_expectation()
+        if _EXPECT in headers.ours:
+            self._check_expectation()
         if self._parser.should_upgrade() and self._method != b"CONNECT":
-            self._body_framing = body_framing(self._headers, length)
+            self._body_framing = body_framing(headers, length)
 
     def _check_expectation(self) -> None:
-        expect = [value.lower() for name, value in self._headers if name.lower() == b"expect"]
-        if expect and self._admission.refusal is not None:
+        if self._admission.refusal is not None:
             raise self._admission.refusal  # the body need not come
-        if expect and expect != [b"100-continue"]:
+        twice = any(name == _EXPECT for name, _ in self._headers.again)
+        if twice or self._headers.ours[_EXPECT].lower() != b"100-continue":
             raise BadRequestError("Expect asks for what the router does not do; leave it out.", code="bad_expectation")
-        self.continue_owed = bool(expect) and self._version != "1.0"
+        self.continue_owed = self._version != "1.0"
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body, without its chunk framing."""

@@ -127,10 +127,11 @@ class _Unwrapping(_Framing):
 
 
 class Upstream(asyncio.Protocol):
-    """A connection to an engine. `clock` is the loop's; `idle_since` is when it last became free."""
+    """A connection to an engine. `now` is the loop's time; `idle_since` is when it last became free."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
         self._transport: asyncio.Transport | None = None
         self._sink: Sink | None = None
         self._done: asyncio.Future[None] | None = None
@@ -168,16 +169,32 @@ class Upstream(asyncio.Protocol):
         return self._framing.between_chunks
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what came."""
-        if self._sink is None:
+        """Pass on what came: once for every event of a stream, so no more calls are made here than it takes."""
+        sink, framing = self._sink, self._framing
+        if sink is None:
             self.abort()  # nobody asked
             return
         try:
-            if not self._framing.started:
+            if not framing.started:
                 data = self._take_head(data)
-            self._take_body(data)
+                sink, framing = self._sink, self._framing  # others, after an interim response or a failure
+                if sink is None or not framing.started:
+                    return
+            if data:
+                if framing.complete:
+                    self._fail("the engine sent more than its response")
+                    return
+                framing.feed(data)
+                if framing.excess:
+                    self._fail("the engine sent more than one response")
+                    return
+                if framing.raw:
+                    sink.body(data)
         except httptools.HttpParserError as error:
             self._fail(f"the engine's response is not HTTP/1.1: {error}")
+            return
+        if framing.complete:
+            self._finish(reusable=framing.keep_alive and not self._ended())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange with the connection."""
@@ -226,24 +243,6 @@ class Upstream(asyncio.Protocol):
             self._framing = _Framing() if sink.raw else _Unwrapping()
         self._framing.take = sink.body
 
-    def _take_body(self, data: bytes) -> None:
-        """Take a piece of the body, once for every event of a stream: no more calls here than it takes."""
-        sink, framing = self._sink, self._framing
-        if sink is None or not framing.started:
-            return
-        if data:
-            if framing.complete:
-                self._fail("the engine sent more than its response")
-                return
-            framing.feed(data)
-            if framing.excess:
-                self._fail("the engine sent more than one response")
-                return
-            if framing.raw:
-                sink.body(data)
-        if framing.complete:
-            self._finish(reusable=framing.keep_alive and not self._ended())
-
     def _ended(self) -> bool:
         """Say whether the sink broke the exchange off while it was given its last bytes."""
         return self._sink is None
@@ -274,7 +273,7 @@ class Upstream(asyncio.Protocol):
     def _finish(self, *, reusable: bool) -> None:
         self._sink = None
         self._framing.take = _drop
-        self.idle_since = self._loop.time()
+        self.idle_since = self.now()
         self.reusable = reusable
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
