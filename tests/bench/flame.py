@@ -22,7 +22,7 @@ CASE = REQUESTS[1]
 PICTURE = "docs/flame.svg"
 STAGES = {
     "sockets: writing to the engine": "Upstream.begin",
-    "sockets: writing to the client": "Downstream.write",
+    "sockets: writing to the client": "Exchange.write",
     "the loop: waiting, reading, timers": "Runner.run",
     "parsing requests": "RequestReader.feed",
     "the body: JSON, what it asks for": "accept",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import TextIO
 
 import msgspec
@@ -19,6 +20,12 @@ class Format(StrEnum):
 
     PLAIN = "plain"
     JSON = "json"
+
+
+@lru_cache(32)
+def _access_line(names: tuple[str, ...]) -> str:
+    """Return the line of requests that have these fields, to be filled with their values."""
+    return "access " + " ".join(f"{name}=%s" for name in names)
 
 
 class Log:
@@ -58,7 +65,7 @@ class Log:
     def access(self, fields: Mapping[str, object]) -> None:
         """Write a line of a request that has ended: `access` and its fields."""
         if not self._quiet:
-            self._add("INFO", "access " + " ".join(map("%s=%s".__mod__, fields.items())), fields)
+            self._add("INFO", _access_line(tuple(fields)) % tuple(fields.values()), fields)
 
     def flush(self) -> None:
         """Write what is held back."""
