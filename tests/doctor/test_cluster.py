@@ -182,7 +182,7 @@ def test_a_file_that_is_no_kubeconfig_is_said(tmp_path: Path, text: str, capfd: 
     assert capfd.readouterr().err == f"dpd: {tmp_path}/file: is no kubeconfig; give one with --kubeconfig\n"
 
 
-@pytest.mark.parametrize("time", ["nan", "inf", "-1"])
+@pytest.mark.parametrize("time", ["nan", "inf", "-1", "soon"])
 def test_a_time_to_wait_that_is_none_is_bad_usage(time: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(["doctor", "x", f"--wait={time}"])

@@ -1,13 +1,12 @@
 """What `dpd doctor` does: gathers, waits where asked to, prints; its exit code says whether something is wrong."""
 
 import json
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from dpd.commands import BAD_USAGE, OK, UsageError, complain, print_text
+from dpd.commands import BAD_USAGE, OK, UsageError, complain, print_text, tell
 from dpd.doctor import cluster, local
 from dpd.doctor.api import connect
 from dpd.doctor.checks import Finding, examine, faults
@@ -63,5 +62,5 @@ def _settled(gather: Callable[[], Facts], seconds: float) -> tuple[Facts, tuple[
             return facts, findings
         if summary(findings) != told:
             told = summary(findings)
-            print(f"waiting, {left:.0f} s at most: {told}", file=sys.stderr, flush=True)  # noqa: T201
+            tell(f"waiting, {left:.0f} s at most: {told}")
         time.sleep(min(_PAUSE_SECONDS, left))

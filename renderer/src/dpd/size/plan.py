@@ -58,7 +58,7 @@ def answer(sized: Sized, question: Question) -> Answer:
     ratio = ratio_of(plant, question.workload, question.targets, trace)
     if ratio.prefillers + ratio.decoders > MOST_WORKERS:
         fact = (
-            f"{ratio.prefillers} prefillers and {ratio.decoders} decoders would be needed, by what one of each can do"
+            f"{ratio.prefillers:.7g} prefillers and {ratio.decoders:.7g} decoders would be needed, by what one of each can do"
         )
         raise RefusedError("--rate", fact, f"ask for a rate that {MOST_WORKERS} engines can do")
     written = plant.tried(engines[0].replicas, engines[1].replicas, trace)
