@@ -210,7 +210,10 @@ def test_every_example_is_sized_or_says_what_is_missing(dpd, example) -> None:
         ((PAGE, "--rate", "two"), "argument --rate: two is no number; write digits, as in 4 or 0.5"),
         ((PAGE, "--input", "2k"), "argument --input: 2k is no whole number; write digits, as in 400"),
         ((PAGE, "--model", "/dev/zero"), "/dev/zero: larger than 8 MiB; give the file as Hugging Face writes it"),
-        ((PAGE, *RATE, "--costs", PAGE), ".yaml: is not JSON; give an object of numbers, as examples/models/costs.json"),
+        (
+            (PAGE, *RATE, "--costs", PAGE),
+            ".yaml: is not JSON; give an object of numbers, as examples/models/costs.json",
+        ),
         (("no.yaml",), "no.yaml: no such file; give the path of an InferenceEndpointConfig"),
     ],
 )

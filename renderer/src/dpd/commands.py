@@ -174,6 +174,6 @@ def complain(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Write a line to standard error. Where that is closed nobody is told: what print does then is to answer with it."""
+    """Write a line to standard error. Where that is closed nobody is told, for print would put it into the output."""
     if sys.stderr is not None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
