@@ -51,7 +51,9 @@ def unpack(folder: Path, packages: list[str]) -> Path:
     wanted = ["install", "--print-uris", "--quiet=2", "-o", "Debug::NoLocking=1", "--no-install-recommends", *packages]
     plan = apt(*wanted, folder=folder)
     lacking = (line.split()[1].split("_")[0] for line in plan.splitlines() if line.startswith("'"))
-    needed = sorted({*packages, *lacking})  # one that is installed while the other is not is wanted in this root as well
+    needed = sorted(
+        {*packages, *lacking}
+    )  # one that is installed while the other is not is wanted in this root as well
     apt("download", "--quiet=2", *needed, folder=folder)
     root = folder / "root"
     for archive in sorted(archives.glob("*.deb")):
