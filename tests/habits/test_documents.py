@@ -1,8 +1,8 @@
-"""What the documents name is there: pages in the index, fields in the schemas, flags in the commands, objects in the chart."""
+"""What the documents name is there: pages in the index, fields in schemas, flags of commands, objects of the chart."""
 
 import json
 import re
-from argparse import ArgumentParser
+from argparse import _SubParsersAction
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ PAGES = [path for path in sorted(DOCS.glob("*.md")) if "Generated from" not in p
 DPD = re.compile(r"(?<![\w/.-])dpd (validate|render|size|explain|doctor)\b([^`|#\n]*)")
 DOTTED = re.compile(r"`([a-z]\w*(?:\.[a-zA-Z]\w*)+)(?:: [^`]*)?`")
 A_FILE = re.compile(r"\.(?:py|md|ya?ml|json|svg|toml|pem|env|jinja)$")
-# Names with dots that are none of a field: modules, spans' attributes, the records of captures, the router's own settings.
+# No field has these names: modules, attributes of spans, the records of captures, settings of the router alone.
 OTHER_NAMES = re.compile(r"(?:dpd\w*|core|captureData|transfer\.confirm)\b")
 OPEN = {"modelCacheConfig.weightsCache"}
 """Fields inside of what the contract leaves open."""
@@ -74,9 +74,8 @@ def test_a_field_that_a_page_names_is_in_a_schema(page: Path, known: set[str]) -
 
 def flags_of(command: str) -> set[str]:
     """The flags that a command's help has."""
-    parser: ArgumentParser = cli.parser()
-    (commands,) = [each for each in parser._actions if isinstance(each.choices, dict)]  # noqa: SLF001 - no public way
-    return {flag for each in commands.choices[command]._actions for flag in each.option_strings}  # noqa: SLF001
+    (commands,) = [each for each in cli.parser()._actions if isinstance(each, _SubParsersAction)]
+    return {flag for each in commands.choices[command]._actions for flag in each.option_strings}
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=name)
@@ -99,4 +98,4 @@ def test_what_the_runbook_asks_kubectl_for_is_what_the_chart_draws() -> None:
         said = re.sub(r"\bN-NS\b", "dpd-test-default", re.sub(r"\bN\b(?!-NS)", "dpd-test", command))
         assert set(re.findall(r" -l (\S+)", said)) <= labels, command
         assert set(re.findall(r" -c (\S+)", said)) <= containers, command
-        assert {each for each in re.findall(r" (deployment|certificate) .*?(\S*dpd-test\S*)", said)} <= objects, command
+        assert set(re.findall(r" (deployment|certificate) .*?(\S*dpd-test\S*)", said)) <= objects, command
