@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/cluster
 
-.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick flame e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector images package clean
+.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick flame e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,7 +48,12 @@ picture: $(VENV)/.installed .cache/bin/.helm ## Draw docs/dashboard.svg: what th
 render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 	@$(BIN)/dpd render "$(IEC)" -o "$(OUT)"
 
-test: tools kubernetes collector lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
+.cache/grafana/.built: $(wildcard tools/grafana/*.go) tools/grafana/go.mod tools/grafana/go.sum tools/grafana/provision.py tools/gobuild.py
+	@PYTHONPATH=tools $(PYTHON) -m grafana.provision
+
+grafana: .cache/grafana/.built ## Build what reads a dashboard as Grafana's own types have it, for the tests
+
+test: tools kubernetes collector grafana lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
 	@$(BIN)/pytest -n 2 --dist loadscope $(addprefix --ignore ,$(APART))
 
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones

@@ -167,30 +167,3 @@ def test_an_endpoint_that_is_not_there_is_bad_usage(cluster: Cluster, capfd: pyt
     with redirect_stdout(io.StringIO()):
         assert cli.main(["doctor", "nobody", *cluster.flags[1:]]) == 2
     assert "default: no Deployment of an endpoint nobody; name another with -n, or install it" in capfd.readouterr().err
-
-
-def test_a_kubeconfig_that_is_not_there_is_bad_usage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["doctor", "x", "--kubeconfig", str(tmp_path / "none")]) == 2
-    said = "no such file or directory; give a kubeconfig with --kubeconfig\n"
-    assert capfd.readouterr().err.endswith(said)
-
-
-@pytest.mark.parametrize("text", ["", "just text", "[1, 2]", "contexts: 1\ncurrent-context: a"])
-def test_a_file_that_is_no_kubeconfig_is_said(tmp_path: Path, text: str, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text(text)
-    assert cli.main(["doctor", "x", "--kubeconfig", str(tmp_path / "file")]) == 2
-    assert capfd.readouterr().err == f"dpd: {tmp_path}/file: is no kubeconfig; give one with --kubeconfig\n"
-
-
-@pytest.mark.parametrize("time", ["nan", "inf", "-1"])
-def test_a_time_to_wait_that_is_none_is_bad_usage(time: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(["doctor", "x", f"--wait={time}"])
-    assert f"{time} is no time; write a number of seconds, 0 or more" in capfd.readouterr().err
-
-
-def test_one_of_a_name_and_a_folder_is_needed(capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["doctor"]) == 2
-    assert capfd.readouterr().err.startswith(
-        "dpd: doctor: give the NAME of an endpoint in a cluster, or --local FOLDER"
-    )

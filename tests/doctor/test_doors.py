@@ -1,21 +1,17 @@
 """Prompts of `dpd doctor --probe` to a router that lets in who has a key, and speaks TLS only."""
 
-import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 
 from doctor.patient import Change, Patient, doctor, patient, send
+from doctor.relay import relay
 from dpd import cli
 from dpd.doctor import cluster
-from dpd.doctor.api import Api
 from dpd_local.plan import Plan
 from dpd_local.ports import free_ports
 from dpd_local.processes import running
@@ -86,34 +82,6 @@ def test_a_key_file_that_cannot_serve_is_bad_usage(
 ) -> None:
     assert cli.main(["doctor", "--local", "nowhere", *flags]) == 2
     assert said in capfd.readouterr().err
-
-
-@contextlib.contextmanager
-def relay(objects: dict[str, Any]) -> Iterator[tuple[Api, list[tuple[str, str | None]]]]:
-    """What an API server says of objects, and of prompts that it is to hand on: where they went and with which key."""
-    asked: list[tuple[str, str | None]] = []
-
-    class Relay(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
-            if "/services/" in self.path:
-                asked.append((self.path, self.headers["x-api-key"]))
-            found: Any = next((held for end, held in objects.items() if self.path.endswith(end)), {"items": []})
-            data = json.dumps(found).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = answer  # noqa: N815 - the names that the server looks for
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Api(f"http://127.0.0.1:{server.server_port}", None, {}), asked
-        server.shutdown()
 
 
 @pytest.mark.parametrize(("mode", "scheme"), [("strict", "https:"), ("permissive", "")])

@@ -169,13 +169,9 @@ def test_it_waits_until_nothing_is_wrong_and_says_what_it_waits_for(endpoint: Pa
     command = [sys.executable, "-m", "dpd", "doctor", "--local", str(endpoint.folder), "--wait", "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
         assert waiting.stderr is not None
-        assert waiting.stderr.readline() == "waiting, 60 s at most: 1 fault: loading\n"
+        name = endpoint.one("prefill").name
+        said = f"waiting, 60 s at most: 1 fault: loading ({name}: no answer to GET /health)\n"
+        assert waiting.stderr.readline() == said
         endpoint.become()
         waiting.communicate()
     assert waiting.returncode == 0
-
-
-def test_a_folder_of_no_demo_is_bad_usage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["doctor", "--local", str(tmp_path)]) == 2
-    said = capfd.readouterr().err
-    assert said.endswith("no such file or directory; give the folder that `make demo KEEP=1` prints\n")

@@ -1,6 +1,7 @@
 """The dashboard as the chart draws it."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from chart.helm import manifests, template
 from dpd_local.manifests import Manifests
 from dpd_local.observing import dashboard
+from grafana.provision import PROGRAM
 from observe.rules import EIGHT, NIXL, PAGE, RULES, table
 from support.paths import CASES
 
@@ -71,6 +73,44 @@ def test_every_query_is_of_this_endpoint_and_the_data_source_is_chosen_in_grafan
     assert all('namespace="default",resource_name="dpd-test"' in each["expr"] for each in targets)
     assert {each["datasource"]["uid"] for each in targets} == {"${datasource}"}
     assert [each["name"] for each in board["templating"]["list"]] == ["datasource"]
+
+
+def differences(drawn: Any, kept: Any, place: str = "") -> list[str]:
+    """Where two trees differ, `?` before what only the second has; what is empty in the first may be left out."""
+    if isinstance(drawn, dict) and isinstance(kept, dict):
+        lost = [f"{place}.{key}" for key in drawn.keys() - kept.keys() if drawn[key] not in ({}, [])]
+        more = [f"?{place}.{key}" for key in kept.keys() - drawn.keys()]
+        both = [
+            each for key in drawn.keys() & kept.keys() for each in differences(drawn[key], kept[key], f"{place}.{key}")
+        ]
+        return [*lost, *more, *both]
+    if isinstance(drawn, list) and isinstance(kept, list) and len(drawn) == len(kept):
+        return [each for pair in zip(drawn, kept, strict=True) for each in differences(*pair, f"{place}[]")]
+    return [] if drawn == kept else [f"{place}: {kept}"]
+
+
+def as_grafana_has_it(board: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    assert PROGRAM.exists(), "there is nothing that knows Grafana's types: `make grafana` builds it"
+    return subprocess.run([PROGRAM], input=json.dumps(board), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("flags", [(), RULES, NIXL], ids=["page", "with rules", "nixl"])
+def test_grafanas_own_types_know_every_key_and_miss_none(flags: tuple[str, ...]) -> None:
+    board = drawn(PAGE, *flags)
+    kept = as_grafana_has_it(board)
+    assert kept.returncode == 0, kept.stderr
+    assert differences(board, json.loads(kept.stdout)) == []
+
+
+def test_what_is_no_dashboard_of_grafanas_is_seen() -> None:
+    board = drawn()
+    panel = board["panels"][1]
+    del panel["targets"][0]["expr"]
+    panel["fieldConfig"]["defaults"]["units"] = panel["fieldConfig"]["defaults"].pop("unit")
+    seen = differences(board, json.loads(as_grafana_has_it(board).stdout))
+    assert sorted(seen) == [".panels[].fieldConfig.defaults.units", "?.panels[].targets[].expr"]
+    panel["gridPos"]["w"] = 25
+    assert "gridPos.w: must be <= 24" in as_grafana_has_it(board).stderr
 
 
 def test_two_endpoints_never_share_a_dashboard_or_its_file() -> None:

@@ -273,13 +273,21 @@ def test_an_interrupt_is_no_traceback() -> None:
     assert b"Traceback" not in err
 
 
+@pytest.mark.parametrize("command", ["validate", "size"])
 @pytest.mark.parametrize("redirection", ["<&-", ">&-", ">/dev/full"])
-def test_a_closed_or_full_stream_is_bad_usage(redirection: str) -> None:
-    shell = f"{sys.executable} -m dpd validate {'-' if '<' in redirection else EXAMPLE} {redirection}"
+def test_a_closed_or_full_stream_is_bad_usage(command: str, redirection: str) -> None:
+    shell = f"{sys.executable} -m dpd {command} {'-' if '<' in redirection else EXAMPLE} {redirection}"
     ran = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, text=True)
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].startswith("dpd: standard ")
     assert "Traceback" not in ran.stderr
+
+
+def test_warnings_stay_out_of_the_values_where_standard_error_is_closed() -> None:
+    told = subprocess.run([*DPD, "render", str(UNWISE)], capture_output=True, check=True)
+    assert told.stderr.startswith(b"warning: ")
+    shell = f"{sys.executable} -m dpd render {UNWISE} 2>&-"
+    assert subprocess.run(["bash", "-c", shell], stdout=-1, check=True).stdout == told.stdout
 
 
 def test_render_loads_nothing_of_the_other_commands() -> None:

@@ -204,7 +204,16 @@ def test_every_example_is_sized_or_says_what_is_missing(dpd, example) -> None:
         ((PAGE, "--ttft", "1"), "--ttft: says something of a workload, and there is none; give --rate, --input and"),
         ((PAGE, "--costs", "x.json"), "--costs: says something of a workload"),
         ((PAGE, "--layers", "0"), "model: --kv-heads, --head-dim missing"),
-        ((*SHAPE, "--heads", "0"), "model: a part of its shape is below 1; write whole numbers above 0"),
+        ((*SHAPE, "--heads", "0"), "model: a part of its shape is below 1 or not believable; write whole numbers from"),
+        (("--layers", "1" + "0" * 30, *SHAPE[2:]), "model: a part of its shape is below 1 or not believable"),
+        ((PAGE, "--rate", "1e300", *RATE[2:]), "e+297 decoders would be needed, by what one of each can do; ask for"),
+        ((PAGE, "--rate", "two"), "argument --rate: two is no number; write digits, as in 4 or 0.5"),
+        ((PAGE, "--input", "2k"), "argument --input: 2k is no whole number; write digits, as in 400"),
+        ((PAGE, "--model", "/dev/zero"), "/dev/zero: larger than 8 MiB; give the file as Hugging Face writes it"),
+        (
+            (PAGE, *RATE, "--costs", PAGE),
+            ".yaml: is not JSON; give an object of numbers, as examples/models/costs.json",
+        ),
         (("no.yaml",), "no.yaml: no such file; give the path of an InferenceEndpointConfig"),
     ],
 )

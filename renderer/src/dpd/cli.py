@@ -20,7 +20,7 @@ OK, BAD_MANIFEST, BAD_USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
         code = _run(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -51,15 +51,16 @@ def _run(arguments: argparse.Namespace) -> int:
     return render(arguments.file, arguments.output, is_strict=arguments.strict)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Build what reads the command line: every command and its flags."""
+    built = argparse.ArgumentParser(
         prog="dpd",
         description="Turn an InferenceEndpointConfig into values for the dpd chart.",
         epilog="Exit codes: 0 all good, 1 a bad manifest, 2 bad usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"dpd {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    built.add_argument("--version", action="version", version=f"dpd {__version__}")
+    commands = built.add_subparsers(dest="command", required=True, metavar="COMMAND")
     validate = commands.add_parser("validate", help="say everything that is wrong with manifests", allow_abbrev=False)
     validate.add_argument("files", nargs="+", metavar="FILE", help="a manifest; - reads standard input")
     render = commands.add_parser("render", help="write the values file of a manifest", allow_abbrev=False)
@@ -77,4 +78,4 @@ def _parser() -> argparse.ArgumentParser:
     doctor_flags.add(commands)
     for command in (validate, render):
         command.add_argument("--strict", action="store_true", help="treat warnings as errors")
-    return parser
+    return built

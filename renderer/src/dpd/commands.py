@@ -147,7 +147,7 @@ def report_problems(file: str, problems: Iterable[Problem]) -> None:
     """Print problems of a file to standard error, one a line."""
     for each in problems:
         prefix = "" if each.is_error else "warning: "
-        print(f"{prefix}{_shown_name(file)}:{each.line or 1}: {each.text}", file=sys.stderr)  # noqa: T201
+        tell(f"{prefix}{_shown_name(file)}:{each.line or 1}: {each.text}")
 
 
 def _shown_name(file: str) -> str:
@@ -170,4 +170,10 @@ def print_text(text: str) -> None:
 
 def complain(text: str) -> None:
     """Say on standard error why the command cannot do what it was asked to."""
-    print(f"dpd: {text}", file=sys.stderr)  # noqa: T201
+    tell(f"dpd: {text}")
+
+
+def tell(text: str) -> None:
+    """Write a line to standard error. Where that is closed nobody is told, for print would put it into the output."""
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201

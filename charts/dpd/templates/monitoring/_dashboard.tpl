@@ -40,7 +40,7 @@ are rules; else as the rule would have asked.
   "datasource" (include "dpd.dashboard.source" .root | fromJson)
   "fieldConfig" (dict "defaults" (dict "unit" .panel.unit "min" 0) "overrides" list)
   "options" (dict
-    "legend" (dict "displayMode" "list" "placement" "bottom" "showLegend" true)
+    "legend" (dict "displayMode" "list" "placement" "bottom" "showLegend" true "calcs" list)
     "tooltip" (dict "mode" "multi" "sort" "desc"))
   "targets" (include "dpd.dashboard.targets" . | fromJsonArray)
 | toJson -}}
@@ -80,6 +80,7 @@ are rules; else as the rule would have asked.
   "timezone" "browser"
   "refresh" "30s"
   "time" (dict "from" "now-1h" "to" "now")
+  "annotations" (dict "list" list)
   "templating" (dict "list" (list (dict "name" "datasource" "label" "Data source" "type" "datasource" "query" "prometheus")))
   "panels" (include "dpd.dashboard.panels" (dict "root" . "rows" $rows "placeholders" $placeholders) | fromJsonArray)
 | toJson -}}

@@ -1,26 +1,30 @@
-"""Reading from an API server as a kubeconfig says, with nothing but HTTPS: no kubectl and no client library."""
+"""Reading from an API server, with nothing but HTTPS: no kubectl and no client library."""
 
-import base64
 import http.client
 import json
-import os
 import ssl
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from dpd.commands import UsageError
+from dpd.doctor.parsing import json_object
 
 _TIMEOUT = 15.0
-_EXEC_SECONDS = 60.0
 _SILENT = 0
-Object = Mapping[str, Any]
+_SHOWN = 200
+_REMEDIES = {
+    _SILENT: "see that it runs and can be reached from here, or give another kubeconfig with --kubeconfig",
+    HTTPStatus.OK: "give the kubeconfig of a cluster with --kubeconfig",
+    HTTPStatus.UNAUTHORIZED: "log in again",
+    HTTPStatus.FORBIDDEN: "ask for the right to read it",
+}
+
+
+class NotYetError(UsageError):
+    """What may be there in a while: an endpoint that is being made, an API server that is being started."""
 
 
 @dataclass(frozen=True)
@@ -54,90 +58,17 @@ class Api:
             connection.close()
 
     def items(self, path: str) -> list[dict[str, Any]]:
-        """Return the objects of a list. Raises UsageError when they cannot be had."""
+        """Return the objects of a list.
+
+        Raises UsageError when they cannot be had: NotYetError when that may change by itself.
+        """
         status, text = self.ask(path)
-        if status != http.HTTPStatus.OK:
-            said = _message(text)
-            fact = f"answers {status or 'nothing'}: {said}"
-            raise UsageError(f"{self.server}{path}: {fact}; give another kubeconfig, or the right to read it")
-        found: list[dict[str, Any]] = json.loads(text)["items"]
-        return found
-
-
-def connect(file: str, context: str) -> Api:
-    """Read a kubeconfig: `file`, or $KUBECONFIG, or the user's own. Raises UsageError."""
-    path = Path(file or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or Path.home() / ".kube" / "config")
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {str(error.strerror).lower()}; give a kubeconfig with --kubeconfig") from None
-    except (yaml.YAMLError, ValueError):
-        raise UsageError(f"{path}: is no YAML; give a kubeconfig with --kubeconfig") from None
-    try:
-        chosen = _named(config, "contexts", context or config["current-context"])["context"]
-        cluster = _named(config, "clusters", chosen["cluster"])["cluster"]
-        user = _named(config, "users", chosen["user"])["user"] or {}
-        return Api(cluster["server"].rstrip("/"), _tls(path.parent, cluster, user), _headers(path.parent, user))
-    except KeyError as error:
-        raise UsageError(f"{path}: has no {error}; give a kubeconfig with --kubeconfig, or a --context of it") from None
-    except (TypeError, AttributeError):
-        raise UsageError(f"{path}: is no kubeconfig; give one with --kubeconfig") from None
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise UsageError(f"{path}: its certificates or its command fail: {error}; log in again") from None
-
-
-def _named(config: Object, kind: str, name: str) -> Object:
-    for each in config[kind]:
-        if each["name"] == name:
-            found: Object = each
+        held = json_object(text)
+        if status == HTTPStatus.OK and "items" in held:
+            found: list[dict[str, Any]] = held["items"] or []
             return found
-    raise KeyError(f"{kind} {name}")
-
-
-def _tls(folder: Path, cluster: Object, user: Object) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=_text(folder, cluster, "certificate-authority"))
-    if cluster.get("insecure-skip-tls-verify"):
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    certificate, key = _text(folder, user, "client-certificate"), _text(folder, user, "client-key")
-    if certificate and key:
-        # Python takes a key from a file alone: one that nobody else may read, and that is gone at once.
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-            file.write(f"{certificate}\n{key}\n")
-            file.flush()
-            context.load_cert_chain(file.name)
-    return context
-
-
-def _headers(folder: Path, user: Object) -> dict[str, str]:
-    token = user.get("token") or (_exec(user["exec"]) if "exec" in user else None)
-    if not token and "tokenFile" in user:
-        token = (folder / user["tokenFile"]).read_text(encoding="utf-8").strip()
-    return {"Accept": "application/json, text/plain", **({"Authorization": f"Bearer {token}"} if token else {})}
-
-
-def _exec(command: Object) -> str | None:
-    """Run the command that logs in, as `aws eks get-token` does, and return its token."""
-    own = {each["name"]: each["value"] for each in command.get("env") or ()}
-    done = subprocess.run(
-        [command["command"], *(command.get("args") or ())],
-        env={**os.environ, **own},
-        stdout=subprocess.PIPE,
-        timeout=_EXEC_SECONDS,
-        check=True,
-    )
-    token: str | None = json.loads(done.stdout)["status"].get("token")
-    return token
-
-
-def _text(folder: Path, holder: Object, name: str) -> str | None:
-    """Return a PEM that is in the kubeconfig, or in a file beside it; None when there is none."""
-    if holder.get(f"{name}-data"):
-        return base64.b64decode(holder[f"{name}-data"]).decode("ascii")
-    return (folder / holder[name]).read_text(encoding="ascii") if holder.get(name) else None
-
-
-def _message(text: str) -> str:
-    try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
-        return text[:200]
+        said = " ".join(str(held.get("message") or text).split())[:_SHOWN]
+        passing = status in (_SILENT, HTTPStatus.TOO_MANY_REQUESTS) or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        fact = "answers what no API server would" if status == HTTPStatus.OK else f"answers {status or 'nothing'}"
+        remedy = _REMEDIES.get(status, "give another kubeconfig with --kubeconfig")
+        raise (NotYetError if passing else UsageError)(f"{self.server}{path}: {fact}: {said}; {remedy}")

@@ -1,7 +1,8 @@
 """The flags of `dpd doctor`. Nothing heavy is imported here, for every command passes by."""
 
 import argparse
-import math
+
+from dpd.numbers import seconds
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,15 +34,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=_seconds,
+        type=seconds,
         default=0.0,
         help="look again until nothing is wrong, for so long at most, and say on standard error what it waits for",
     )
     parser.add_argument("-o", "--output-format", choices=("text", "json"), default="text", help="default: text")
-
-
-def _seconds(text: str) -> float:
-    found = float(text)
-    if not 0 <= found < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no time; write a number of seconds, 0 or more")
-    return found

@@ -10,6 +10,7 @@ from typing import Any
 
 from dpd.commands import UsageError
 from dpd.doctor.facts import Facts
+from dpd.doctor.parsing import json_object
 
 SILENT = 0
 SHORT = "What is disaggregated prefill-decode in one sentence?"
@@ -74,9 +75,9 @@ def probe(ask: Ask, threshold: int) -> tuple[str, ...]:
     ask: GETs a path, or POSTs JSON to it; returns status and text, 0 for no answer.
     """
     status, text = ask("/v1/models", None)
-    if status != _OK:
+    listed = _model(text) if status == _OK else {}
+    if not listed:
         return (f"GET /v1/models answers {_said(status, 'nothing', text)}",)
-    listed = json.loads(text)["data"][0]
     wrong = []
     for title, prompt in prompts(threshold, listed.get("max_model_len")):
         message = {"role": "user", "content": prompt}
@@ -85,6 +86,13 @@ def probe(ask: Ask, threshold: int) -> tuple[str, ...]:
         if status != _OK:
             wrong.append(f"{title} is answered {_said(status, 'by nothing', text)}")
     return tuple(wrong)
+
+
+def _model(text: str) -> dict[str, Any]:
+    """Return the first model of a list of them, empty when that is no list or none is in it."""
+    models = json_object(text).get("data")
+    first = models[0] if isinstance(models, list) and models else None
+    return first if isinstance(first, dict) and "id" in first else {}
 
 
 def _said(status: int, silent: str, text: str) -> str:

@@ -1,17 +1,14 @@
 """First stop in a cluster: the pods of an endpoint, their events, logs, health and metrics, by the API server."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-import yaml
-
-from dpd.commands import UsageError
 from dpd.doctor import asking
-from dpd.doctor.api import Api
+from dpd.doctor.api import Api, NotYetError
 from dpd.doctor.facts import ROUTER, WORKER, Container, Facts, Pod
+from dpd.doctor.parsing import json_object, yaml_object
 
 SYSTEM = "hyperpod-inference-system"
 _GROUP = "/apis/inference.sagemaker.aws.amazon.com/v1"
@@ -32,7 +29,7 @@ def gather(api: Api, name: str, namespace: str, system: str, key: str | None) ->
     routers = _role_of(api, system, router, worker=False)
     if not workers and not routers:
         fact = f"no Deployment of an endpoint {name}"
-        raise UsageError(f"{namespace}: {fact}; name another with -n, or install it: helm install {name} charts/dpd")
+        raise NotYetError(f"{namespace}: {fact}; name another with -n, or install it: helm install {name} charts/dpd")
     pods = (*_pods(api, namespace, name, workers), *_pods(api, system, router, routers))
     facts = Facts(
         endpoint=f"{namespace}/{name}",
@@ -138,24 +135,22 @@ def _cache(spec: Object, maps: Mapping[str, Object]) -> dict[str, Any]:
     """Return the lmcache.yaml that a pod mounts."""
     for volume in spec.get("volumes", []):
         text = maps.get(volume.get("configMap", {}).get("name", ""), {}).get("lmcache.yaml")
-        held = yaml.safe_load(text) if text else None
-        if isinstance(held, dict):
-            return held
+        if text:
+            return yaml_object(text)
     return {}
 
 
 def _settings(api: Api, system: str, router: str) -> dict[str, Any]:
     status, text = api.ask(f"/api/v1/namespaces/{system}/configmaps/{router}")
-    data = json.loads(text).get("data", {}) if status == _OK else {}
-    held = yaml.safe_load(data.get("config.yaml", ""))
-    return held if isinstance(held, dict) else {}
+    data = json_object(text).get("data") if status == _OK else None
+    return yaml_object((data or {}).get("config.yaml", ""))
 
 
 def _said(api: Api, namespace: str, name: str) -> tuple[str, ...]:
     """Return the messages of the endpoint's own conditions, where a controller keeps it."""
     status, text = api.ask(f"{_GROUP}/namespaces/{namespace}/inferenceendpointconfigs/{name}")
-    held = json.loads(text).get("status", {}) if status == _OK else {}
-    return tuple(str(each.get("message", "")) for each in held.get("conditions", []))
+    held = json_object(text).get("status") if status == _OK else None
+    return tuple(str(each.get("message", "")) for each in (held or {}).get("conditions", []))
 
 
 def _text(api: Api, path: str) -> str:

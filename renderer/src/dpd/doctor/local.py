@@ -2,7 +2,8 @@
 
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,33 @@ import yaml
 from dpd.commands import UsageError
 from dpd.doctor import asking
 from dpd.doctor.facts import DECODE, PREFILL, ROUTER, WORKER, Container, Facts, Pod
+from dpd.doctor.parsing import yaml_object
 
 _ROLE_LABEL = "inference.sagemaker.aws.amazon.com/dpd-role"
 _PROXY, _ROUTER, _COLLECTOR = "sidecar-reverse-proxy", "router-container", "otel-collector"
 _MOST_BYTES = 8 * 1024**2
+_FOLDER = "give the folder that `make demo KEEP=1` prints"
 Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Deployment:
+    """A Deployment: its name, its role, its first container, and the names of all of them."""
+
+    name: str
+    role: str
+    main: Object
+    containers: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Started:
+    """What the router was started with: its settings, and the addresses of this machine in them."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    front: str = ""
+    watched: str = ""
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def gather(folder: Path, key: str | None) -> Facts:
@@ -23,20 +46,19 @@ def gather(folder: Path, key: str | None) -> Facts:
 
     Raises UsageError when it is no such folder.
     """
-    deployments = list(_deployments(folder / "manifests.yaml"))
-    router = next((each for each in deployments if _container(each, _ROUTER)), None)
-    settings = _settings(folder, router) if router else {}
-    pods = [each for deployment in deployments for each in _pods(folder, deployment, settings.get("pools", {}))]
+    deployments = _deployments(folder / "manifests.yaml")
+    router = next((each for each in deployments if each.role == ROUTER), None)
+    workers = [each for each in deployments if _PROXY in each.containers]
+    started = _started(folder / router.name) if router else _Started()
+    pods = [each for worker in workers for each in _pods(folder, worker, started)]
     if router is not None:
-        pods.append(_asked(_pod(folder, router, _name(router), ROUTER), _watched(settings)))
-    roles = tuple(dict.fromkeys(each.role for each in pods))
-    workers = [each for each in deployments if _container(each, _PROXY)]
+        pods.append(_asked(_pod(folder, router, router.name), started.watched))
     facts = Facts(
-        endpoint=settings.get("endpoint", {}).get("name") or folder.name,
+        endpoint=started.settings.get("endpoint", {}).get("name") or folder.name,
         pods=tuple(pods),
-        roles=roles,
-        router=settings,
-        collected=all(_container(each, _COLLECTOR) for each in workers) if workers else None,
+        roles=tuple(dict.fromkeys(each.role for each in pods)),
+        router=started.settings,
+        collected=all(_COLLECTOR in each.containers for each in workers),
     )
     if key is None:
         return facts
@@ -45,21 +67,14 @@ def gather(folder: Path, key: str | None) -> Facts:
             f"--probe: {folder} has no router, and where its worker listens is not written; send it a prompt by hand"
         )
     asking.refuse_without(key, facts)
-    probes = asking.probe(_door(facts, key).ask, facts.threshold)
+    probes = asking.probe(_door(facts, started.front, key).ask, facts.threshold)
     return replace(gather(folder, None), probes=probes)
 
 
-def _watched(settings: Mapping[str, Any]) -> str:
-    """Return where a router tells its health and metrics."""
-    listen = settings["listen"]
-    return f"{listen['host']}:{settings.get('metrics', listen)['port']}"
-
-
-def _door(facts: Facts, key: str) -> asking.Door:
+def _door(facts: Facts, front: str, key: str) -> asking.Door:
     """Return where the router takes prompts; under TLS it must have the very certificate that it was given."""
-    address = f"{facts.router['listen']['host']}:{facts.router['listen']['port']}"
     if not facts.takes_tls_only:
-        return asking.Door(f"http://{address}", key)
+        return asking.Door(f"http://{front}", key)
     file = facts.router["tls"]["certificateFile"]
     try:
         trust = ssl.create_default_context(cafile=file)
@@ -67,48 +82,52 @@ def _door(facts: Facts, key: str) -> asking.Door:
         raise UsageError(f"{file}: is no certificate that can be read: {error}; give the router another") from None
     trust.check_hostname = False  # it is the certificate's own, whatever name it is for
     trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return asking.Door(f"https://{address}", key, trust)
+    return asking.Door(f"https://{front}", key, trust)
 
 
-def _deployments(file: Path) -> Iterator[Object]:
-    try:
-        objects = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        fact = str(error.strerror).lower()
-        raise UsageError(f"{file}: {fact}; give the folder that `make demo KEEP=1` prints") from None
-    except (yaml.YAMLError, ValueError):
-        raise UsageError(f"{file}: is no YAML; give the folder that `make demo KEEP=1` prints") from None
-    found = [each for each in objects if each and each.get("kind") == "Deployment"]
-    if not any(_container(each, _PROXY) for each in found):
-        raise UsageError(f"{file}: has no Deployment with an engine; give the folder that `make demo KEEP=1` prints")
-    yield from found
+def _deployments(file: Path) -> list[_Deployment]:
+    with _as_the_demo_writes(file):
+        objects = [each for each in yaml.safe_load_all(file.read_text(encoding="utf-8")) if each]
+        found = [_deployment(each) for each in objects if each.get("kind") == "Deployment"]
+    if not any(_PROXY in each.containers for each in found):
+        raise UsageError(f"{file}: has no Deployment with an engine; {_FOLDER}")
+    return found
 
 
-def _settings(folder: Path, router: Object) -> dict[str, Any]:
-    """Return the settings that the router was started with, addresses of this machine in them."""
-    for file in sorted((folder / _name(router)).glob("*/config.yaml")):
-        held = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if isinstance(held, dict) and "routing" in held:
-            return held
-    raise UsageError(
-        f"{folder / _name(router)}: no config.yaml of a router in it; is the demo still running? `make demo KEEP=1`"
-    )
+def _deployment(held: Object) -> _Deployment:
+    template = held["spec"]["template"]
+    containers = template["spec"]["containers"]
+    names = frozenset(each["name"] for each in containers)
+    role = ROUTER if _ROUTER in names else template["metadata"]["labels"].get(_ROLE_LABEL, WORKER)
+    return _Deployment(str(held["metadata"]["name"]), role, containers[0], names)
 
 
-def _pods(folder: Path, deployment: Object, pools: Mapping[str, Any]) -> Iterator[Pod]:
+def _started(folder: Path) -> _Started:
+    """Return what the router was started with."""
+    for file in sorted(folder.glob("*/config.yaml")):
+        with _as_the_demo_writes(file):
+            held = yaml_object(file.read_text(encoding="utf-8"))
+            if "routing" not in held:
+                continue
+            listen = held["listen"]
+            pools = {
+                role: tuple(f"{each['host']}:{each['port']}" for each in entries)
+                for role, entries in held.get("pools", {}).items()
+            }
+            watched = f"{listen['host']}:{(held.get('metrics') or listen)['port']}"
+            return _Started(held, f"{listen['host']}:{listen['port']}", watched, pools)
+    raise UsageError(f"{folder}: no config.yaml of a router in it; is the demo still running? `make demo KEEP=1`")
+
+
+def _pods(folder: Path, worker: _Deployment, started: _Started) -> Iterator[Pod]:
     """Give the engines of a Deployment: the first has its name, the others count on from it."""
-    if not _container(deployment, _PROXY):
-        return
-    name = _name(deployment)
-    role = deployment["spec"]["template"]["metadata"]["labels"].get(_ROLE_LABEL, WORKER)
-    entries = pools.get(role, [])
-    for number, entry in enumerate(entries or [None], start=1):
-        pod = _pod(folder, deployment, name if number == 1 else f"{name}-{number}", role)
-        yield _asked(pod, f"{entry['host']}:{entry['port']}") if entry else pod
+    for number, address in enumerate(started.pools.get(worker.role) or ("",), start=1):
+        pod = _pod(folder, worker, worker.name if number == 1 else f"{worker.name}-{number}")
+        yield _asked(pod, address) if address else pod
 
 
-def _pod(folder: Path, deployment: Object, name: str, role: str) -> Pod:
-    main = deployment["spec"]["template"]["spec"]["containers"][0]
+def _pod(folder: Path, deployment: _Deployment, name: str) -> Pod:
+    main, role = deployment.main, deployment.role
     caches = sorted((folder / name).glob("*/lmcache.yaml"))
     return Pod(
         name=name,
@@ -116,7 +135,7 @@ def _pod(folder: Path, deployment: Object, name: str, role: str) -> Pod:
         containers=(Container(main["name"]),),
         image=main.get("image", ""),
         variables={each["name"]: str(each.get("value", "")) for each in main.get("env", [])},
-        cache=yaml.safe_load(caches[0].read_text(encoding="utf-8")) if caches and role in (PREFILL, DECODE) else {},
+        cache=yaml_object(caches[0].read_text(encoding="utf-8")) if caches and role in (PREFILL, DECODE) else {},
         log=_tail(folder / f"{name}.log"),
     )
 
@@ -136,9 +155,16 @@ def _tail(file: Path) -> str:
         return opened.read().decode("utf-8", "replace")
 
 
-def _name(deployment: Object) -> str:
-    return str(deployment["metadata"]["name"])
-
-
-def _container(deployment: Object, name: str) -> bool:
-    return any(each["name"] == name for each in deployment["spec"]["template"]["spec"]["containers"])
+@contextmanager
+def _as_the_demo_writes(file: Path) -> Iterator[None]:
+    """What cannot be read, or was not written by the demo, becomes a usage error."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{file}: {str(error.strerror).lower()}; {_FOLDER}") from None
+    except (yaml.YAMLError, UnicodeError):
+        raise UsageError(f"{file}: is no YAML; {_FOLDER}") from None
+    except KeyError as error:
+        raise UsageError(f"{file}: has no {error}, so it is not what the demo writes; {_FOLDER}") from None
+    except (IndexError, TypeError, AttributeError):
+        raise UsageError(f"{file}: is not what the demo writes; {_FOLDER}") from None

@@ -41,6 +41,12 @@ def summary(findings: tuple[Finding, ...]) -> str:
     return f"{faulty}: {', '.join(names)}" if names else f"{made} checks, nothing is wrong"
 
 
+def progress(findings: tuple[Finding, ...]) -> str:
+    """Return what is waited for on one line, with what was seen; empty when nothing is wrong."""
+    seen = [f"{each.name} ({each.seen})" for each in faults(findings)]
+    return f"{summary(findings).partition(':')[0]}: {', '.join(seen)}" if seen else ""
+
+
 def _below(label: str, said: str) -> list[str]:
     first = f"        {label:<8}"
     return textwrap.wrap(said, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)

@@ -2,6 +2,8 @@
 
 import argparse
 
+from dpd.numbers import number, whole
+
 ENGINE_FLAGS = (
     ("--tensor-parallel-size", "N", "tensor-parallel ranks of an engine"),
     ("--pipeline-parallel-size", "N", "pipeline-parallel stages of an engine"),
@@ -14,15 +16,15 @@ ENGINE_FLAGS = (
 _WORKLOAD = (
     (
         "--rate",
-        float,
+        number,
         "PER_SECOND",
         "requests in a second; with --input and --output, prefillers and decoders are counted",
     ),
-    ("--input", int, "TOKENS", "tokens of a prompt"),
-    ("--output", int, "TOKENS", "tokens of an answer"),
-    ("--spread", float, "SHARE", "how far lengths lie from their mean, such as 0.5; default 0"),
-    ("--ttft", float, "SECONDS", "wanted: nine of ten requests have their first token by then"),
-    ("--tpot", float, "SECONDS", "wanted: nine of ten answers come a token in that time"),
+    ("--input", whole, "TOKENS", "tokens of a prompt"),
+    ("--output", whole, "TOKENS", "tokens of an answer"),
+    ("--spread", number, "SHARE", "how far lengths lie from their mean, such as 0.5; default 0"),
+    ("--ttft", number, "SECONDS", "wanted: nine of ten requests have their first token by then"),
+    ("--tpot", number, "SECONDS", "wanted: nine of ten answers come a token in that time"),
 )
 
 
@@ -48,8 +50,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     workload = parser.add_argument_group("workload")
     for name, kind, metavar, text in _WORKLOAD:
         workload.add_argument(name, type=kind, metavar=metavar, help=text)
-    workload.add_argument("--requests", type=int, default=400, metavar="N", help="to simulate; default 400")
-    workload.add_argument("--seed", type=int, default=0, metavar="N", help="of their arrivals; default 0")
+    workload.add_argument("--requests", type=whole, default=400, metavar="N", help="to simulate; default 400")
+    workload.add_argument("--seed", type=whole, default=0, metavar="N", help="of their arrivals; default 0")
     workload.add_argument("--costs", metavar="FILE", help="JSON of measured costs of a step, in place of estimates")
     parser.add_argument("-o", "--output-format", choices=("table", "json"), default="table", help="default: table")
 
@@ -63,5 +65,5 @@ def _model(parser: argparse.ArgumentParser) -> None:
         ("--kv-heads", "heads of keys and values"),
         ("--head-dim", "values of one head"),
     ):
-        model.add_argument(name, type=int, metavar="N", help=text)
+        model.add_argument(name, type=whole, metavar="N", help=text)
     model.add_argument("--weights", metavar="SIZE", help="bytes of all weights, such as 132Gi")

@@ -16,6 +16,7 @@ from dpd.size.known import config_of
 from dpd.sizing import quantity
 
 Tree = Mapping[str, Any]
+_LARGEST = 10**6
 _SHAPE = ("layers", "heads", "kv_heads", "head_dim")
 
 
@@ -89,8 +90,9 @@ def _by_flags(flags: Tree) -> Model:
         raise RefusedError("model", f"{wanted} missing beside the other parts of its shape", "add it, or give --model")
     layers, kv_heads, head_dim = flags["layers"], flags["kv_heads"], flags["head_dim"]
     heads = kv_heads * 8 if flags.get("heads") is None else flags["heads"]
-    if min(layers, kv_heads, head_dim, heads) < 1:
-        raise RefusedError("model", "a part of its shape is below 1", "write whole numbers above 0")
+    if not all(0 < each <= _LARGEST for each in (layers, kv_heads, head_dim, heads)):
+        remedy = f"write whole numbers from 1 to {_LARGEST}"
+        raise RefusedError("model", "a part of its shape is below 1 or not believable", remedy)
     return Model("model", Cache(layers, heads, kv_heads, head_dim), None)
 
 

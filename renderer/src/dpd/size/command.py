@@ -27,6 +27,8 @@ from dpd.size.tables import text_of
 _MOST_BYTES = 8 * 1024**2
 _MOST_REQUESTS = 20000
 _INDEX = "model.safetensors.index.json"
+_CONFIGURATION = "give the file as Hugging Face writes it"
+_COSTS = "give an object of numbers, as examples/models/costs.json has it"
 
 
 def size(arguments: Namespace) -> int:
@@ -39,14 +41,17 @@ def size(arguments: Namespace) -> int:
         found = _found(arguments.model) if arguments.model else None
         question = _question(flags)
         reports = [_report(each, flags, found, question) for each in endpoints]
+        print_text(_text(reports, as_json=arguments.output_format == "json"))
     except (UsageError, RefusedError) as error:
         complain(str(error))
         return BAD_USAGE
-    if arguments.output_format == "json":
-        print_text(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1) + "\n")
-    else:
-        print_text("\n".join(text_of(each) for each in reports))
     return OK
+
+
+def _text(reports: list[Any], *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(reports[0] if len(reports) == 1 else reports, indent=1) + "\n"
+    return "\n".join(text_of(each) for each in reports)
 
 
 def _endpoints(file: str) -> list[Endpoint] | None:
@@ -77,29 +82,31 @@ def _found(path: str) -> Found:
     index = file.parent / _INDEX
     total = None
     if index.is_file():
-        held = _json(index).get("metadata")
+        held = _json(index, _CONFIGURATION).get("metadata")
         total = held.get("total_size") if isinstance(held, dict) else None
-    return Found(_json(file), str(file), total if type(total) is int and total > 0 else None)
+    return Found(_json(file, _CONFIGURATION), str(file), total if type(total) is int and total > 0 else None)
 
 
-def _json(file: Path) -> dict[str, Any]:
-    with _readable(file):
-        if file.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{file}: larger than {_MOST_BYTES} bytes; give a file of the model's")
-        held = json.loads(file.read_text(encoding="utf-8"))
+def _json(file: Path, remedy: str) -> dict[str, Any]:
+    """Read an object from a file, which may be one that never ends. Raises UsageError with the remedy."""
+    with _readable(file, remedy), file.open("rb") as opened:
+        data = opened.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UsageError(f"{file}: larger than {_MOST_BYTES // 1024**2} MiB; {remedy}")
+        held = json.loads(data)
     if not isinstance(held, dict):
-        raise UsageError(f"{file}: is no JSON object; give the file as Hugging Face writes it")
+        raise UsageError(f"{file}: is no JSON object; {remedy}")
     return held
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[None]:
+def _readable(file: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise UsageError(f"{file}: {str(error.strerror).lower()}; give the path of a JSON file") from None
     except (ValueError, RecursionError):
-        raise UsageError(f"{file}: is not JSON; give the file as Hugging Face writes it") from None
+        raise UsageError(f"{file}: is not JSON; {remedy}") from None
 
 
 def _question(flags: Mapping[str, Any]) -> Question | None:
@@ -120,7 +127,7 @@ def _question(flags: Mapping[str, Any]) -> Question | None:
     for name in ("ttft", "tpot"):
         if flags[name] is not None and not 0 < flags[name] < float("inf"):
             raise UsageError(f"--{name}: {flags[name]:g} is no time to keep; give seconds above 0")
-    costs = _json(Path(flags["costs"])) if flags["costs"] else {}
+    costs = _json(Path(flags["costs"]), _COSTS) if flags["costs"] else {}
     workload = Workload(needed["rate"], needed["input"], needed["output"], spread)
     targets = Targets(flags["ttft"], flags["tpot"])
     return Question(workload, targets, flags["requests"], flags["seed"], costs, flags["costs"] or "costs")

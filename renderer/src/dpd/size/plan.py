@@ -57,9 +57,8 @@ def answer(sized: Sized, question: Question) -> Answer:
     trace = drawn(question.workload, question.requests, question.seed)
     ratio = ratio_of(plant, question.workload, question.targets, trace)
     if ratio.prefillers + ratio.decoders > MOST_WORKERS:
-        fact = (
-            f"{ratio.prefillers} prefillers and {ratio.decoders} decoders would be needed, by what one of each can do"
-        )
+        needed = f"{ratio.prefillers:.7g} prefillers and {ratio.decoders:.7g} decoders"
+        fact = f"{needed} would be needed, by what one of each can do"
         raise RefusedError("--rate", fact, f"ask for a rate that {MOST_WORKERS} engines can do")
     written = plant.tried(engines[0].replicas, engines[1].replicas, trace)
     return Answer(question, prefill_costs, decode_costs, ratio, written)
