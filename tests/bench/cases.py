@@ -49,7 +49,9 @@ CASES = (*REQUESTS, *EVENTS, *BODIES, *PD, *TLS)
 
 US, NGINX, HAPROXY, DIRECT = "dpd", "nginx", "haproxy", "direct"
 RUST = ("vllm-router", "sglang-router")
-PEERS = (US, NGINX, HAPROXY, *RUST)
+BARE = "bare relay"
+"""No bar is measured against it: it shows what of a figure is the system's, the loop's and the parser's."""
+PEERS = (US, NGINX, HAPROXY, *RUST, BARE)
 
 
 def peers_of(case: Case) -> Sequence[str]:

@@ -152,12 +152,18 @@ def haproxy(place: Place) -> Command:
     return [found.program, "-db", "-f", str(place.folder / "haproxy.cfg")], found.environment
 
 
+def bare(place: Place) -> Command:
+    """A relay on our own loop and parser that decides, checks and tells nothing."""
+    return [sys.executable, str(HERE / "bare.py"), str(place.port), *map(str, place.workers)], {}
+
+
 PEERS: Mapping[str, Peer] = {
     "dpd": dpd,
     "nginx": nginx,
     "haproxy": haproxy,
     "vllm-router": vllm_router,
     "sglang-router": sglang_router,
+    "bare relay": bare,
 }
 
 
