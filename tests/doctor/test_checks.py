@@ -7,6 +7,8 @@ import pytest
 from dpd.doctor.checks import CHECKS, FOLLOWS, SKIPPED, examine, faults
 from dpd.doctor.facts import Container, Facts, Pod
 from dpd.doctor.text import text_of
+from dpd.doctor.traffic import FALLBACKS
+from observe.rules import table
 
 WORKER = "decode-dpd-test"
 THREE = tuple(Container(name) for name in (WORKER, "sidecar-reverse-proxy", "otel-collector"))
@@ -58,6 +60,7 @@ ILL = {
     "threshold-high": ill(
         ROUTER, log="[INFO] Conditional routing: estimated_tokens=6750, threshold=8192, disaggregate=False\n"
     ),
+    "fallback": ill(ROUTER, log=ENDED.replace("disaggregated reason=threshold", "direct reason=never_fits")),
     "uneven-prefillers": replace(
         HEALTHY,
         pods=(
@@ -116,6 +119,23 @@ def test_what_a_decoder_that_is_gone_took_over_is_not_asked_of_its_successor() -
     log = f"{ENDED}[INFO] worker up: role=decode worker=10.0.0.2:8081\n"
     assert names(ill(ROUTER, log=log)) == []
     assert names(ill(ROUTER, log=ENDED)) == ["kv-not-moved"]
+
+
+def test_a_fallback_among_prompts_that_were_disaggregated_is_no_fault() -> None:
+    fell = ENDED.replace("disaggregated reason=threshold", "direct reason=buffer_full")
+    taken = replace(DECODER, log=RETRIEVED.format("a1", 6035))
+    facts = replace(HEALTHY, pods=(PREFILLER, taken, replace(ROUTER, log=ENDED + fell)))
+    assert names(facts) == []
+    assert names(replace(facts, pods=(PREFILLER, taken, replace(ROUTER, log=ENDED + 2 * fell)))) == ["fallback"]
+
+
+def test_a_fallback_before_a_worker_came_up_is_no_fault() -> None:
+    log = ILL["fallback"].of("router")[0].log
+    assert names(ill(ROUTER, log=f"{log}[INFO] worker up: role=prefill worker=10.0.0.1:8081\n")) == []
+
+
+def test_the_fallbacks_are_those_of_the_alert_but_what_a_client_is_refused_for() -> None:
+    assert {*table("fallbacks")} == FALLBACKS | {"prefill_refused"}
 
 
 def test_a_short_prompt_that_goes_direct_is_no_fault() -> None:

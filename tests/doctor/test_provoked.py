@@ -108,6 +108,11 @@ def test_a_long_prompt_under_a_high_threshold_is_named(endpoint: Patient) -> Non
     assert named(endpoint) == ["threshold-high"]
 
 
+def test_long_prompts_that_never_fit_the_buffer_are_named(endpoint: Patient) -> None:
+    endpoint.become(router=Change(file="config.yaml", settings={"transfer": {"pagesPerDecoder": 12}}))
+    assert named(endpoint, "--probe") == ["fallback"]
+
+
 def test_kvaware_that_hears_of_no_prefiller_is_named(endpoint: Patient) -> None:
     events = dict(zip(("port", "replayPort"), free_ports(2), strict=True))
     routing = {"strategy": "kvaware", "kvEvents": events}

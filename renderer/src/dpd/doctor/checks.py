@@ -126,6 +126,13 @@ CHECKS = (
         "lower pdSpec.routingThreshold",
     ),
     Check(
+        "fallback",
+        "prefillers compute the prompts that reach the threshold",
+        traffic.fallback,
+        "see DPDFallbackRate for the reason; never_fits: raise PD_BUFFER_SIZE, as dpd size says",
+        (*_NOT_SERVING, "lmcache-degraded", "pd-role", "same-image", "hash-seed", "buffer-full"),
+    ),
+    Check(
         "uneven-prefillers",
         "prefillers have even loads",
         traffic.uneven_prefillers,

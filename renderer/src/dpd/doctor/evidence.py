@@ -10,6 +10,8 @@ _DECISION = re.compile(r"Conditional routing: estimated_tokens=(\d+), threshold=
 _RETRIEVED = re.compile(r"Retrieved (\d+) out of (\d+) required tokens")
 _STORED = re.compile(r"size: ([\d.]+) gb\b.*?put_time: ([\d.]+) ms", re.IGNORECASE)
 _REQUEST = re.compile(r" request_id=(\S+)")
+_REASON = re.compile(r" request_id=(\S+) .* reason=(\S+) ")
+_CAME_UP = "worker up: "
 _LAST = 3
 _LEAST_GB = 0.01
 """Transfers smaller than this say more of their handshake than of the wire."""
@@ -74,6 +76,13 @@ def _disaggregated(routers: tuple[Pod, ...], decoder: Pod) -> tuple[str, ...]:
             if "reason=threshold" in line and f" decoder={decoder.address} " in line and "end=complete" in line:
                 found += _REQUEST.findall(line)
     return tuple(found)
+
+
+def reasons(router: Pod) -> Iterator[tuple[str, str]]:
+    """Give identifier and reason of every request in a router's log since a worker last came up, the oldest first."""
+    for line in router.log.rpartition(_CAME_UP)[2].splitlines():
+        if " access " in line:
+            yield from _REASON.findall(line)
 
 
 def transfer_speed(pod: Pod) -> float | None:

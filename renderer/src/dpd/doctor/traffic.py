@@ -7,6 +7,7 @@ from dpd.doctor.evidence import (
     decisions,
     first_with,
     has_metric,
+    reasons,
     retrieved_nothing,
     total,
     transfer_speed,
@@ -17,6 +18,21 @@ _FULL = re.compile(r"Failed to allocate memory object")
 _MISS = re.compile(r"Matched instance url None")
 _LONG_TOKENS = 4096
 """From here on a prompt is long: what the threshold is unless it is set."""
+THRESHOLD = "threshold"
+FALLBACKS = frozenset(
+    (
+        "no_prefiller",
+        "never_fits",
+        "buffer_full",
+        "prefill_failed",
+        "prefill_late",
+        "prefill_empty",
+        "decoder_unreachable",
+        "decoder_died",
+    )
+)
+"""Why a router has a decoder compute a long prompt; what a prefiller refuses is the client's matter."""
+_LAST_LONG = 10
 _LEAST_GB_PER_SECOND = 1.0
 _LEAST_REQUESTS_EACH = 4
 _UNEVEN = 3.0
@@ -55,6 +71,17 @@ def threshold_high(facts: Facts) -> str:
         if passed:
             tokens, threshold, _ = passed[-1]
             return f"{router.name}: a prompt of {tokens} tokens went direct, threshold={threshold}"
+    return ""
+
+
+def fallback(facts: Facts) -> str:
+    """Decoders compute most of the prompts that were long enough for a prefiller."""
+    for router in facts.of(ROUTER):
+        long = [each for each in reasons(router) if each[1] in {THRESHOLD, *FALLBACKS}][-_LAST_LONG:]
+        fell = [each for each in long if each[1] != THRESHOLD]
+        if 2 * len(fell) > len(long):
+            request, reason = fell[-1]
+            return f"{router.name}: {len(fell)} of the last {len(long)} long prompts, reason={reason} ({request})"
     return ""
 
 
