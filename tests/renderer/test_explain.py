@@ -74,6 +74,7 @@ def test_a_field_is_found_however_it_is_written(explained, typed, path) -> None:
         ("args", "args: stands in 3 places; say which: spec.worker.args, spec.pdSpec.decodingSpec.args,"),
         ("pdSpec.zzz", "no such field; spec.pdSpec has decodingSpec, prefillSpec, autoScalingSpec"),
         ("modelName.zzz", "no such field; spec.modelName is text, with no fields inside"),
+        ("PD_BUFFER_SIZE", "no such field; a variable of the engine is an entry of spec.worker.environmentVariables"),
     ],
 )
 def test_a_field_that_is_not_there_is_answered_with_what_may_be_meant(dpd, typed, said) -> None:
@@ -91,6 +92,12 @@ def test_an_object_lists_its_fields_the_required_ones_first(explained) -> None:
         "description": fields[0]["description"],
     }
     assert {"s3Storage", "fsxStorage", "huggingFaceModel"} < {each["name"] for each in fields}
+
+
+def test_a_field_beside_the_whole_schema_is_bad_usage(dpd) -> None:
+    ran = dpd("explain", "--schema", "pdSpec")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "dpd: --schema: writes the whole contract; leave out pdSpec\n"
 
 
 def test_without_a_field_the_document_itself_is_explained(dpd) -> None:

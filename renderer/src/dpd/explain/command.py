@@ -7,12 +7,15 @@ from dpd.explain.fields import Book, UnknownFieldError
 from dpd.explain.names import steps_of
 from dpd.explain.text import data_of, text_of
 from dpd.package import contract_schema, field_rows
+from dpd.problems import short
 
 
 def explain(field: str, output_format: str, *, is_schema: bool) -> int:
     """Print what there is to say of a field, or the schema. Returns the exit code."""
     schema = contract_schema()
     try:
+        if is_schema and field:
+            raise UsageError(f"--schema: writes the whole contract; leave out {short(field)}")
         if is_schema:
             print_text(json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
             return OK

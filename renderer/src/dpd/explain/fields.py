@@ -13,6 +13,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 Path = tuple[str, ...]
 _KUBERNETES = "io.k8s."
 _MOST_PLACES = 12
+_VARIABLES = ("spec", "worker", "environmentVariables")
 
 
 class UnknownFieldError(Exception):
@@ -154,6 +155,8 @@ class Book:
         around = self._at(path[:size]) or self.root
         known = [each.path[-1] for each in self.children(around)]
         fact = f"{path_text(steps)}: no such field"
+        if path[size].isupper():
+            return f"{fact}; a variable of the engine is an entry of {path_text(_VARIABLES)}, by its name"
         near = nearest(path[size], known)
         if near:
             return f"{fact}; did you mean {path_text((*around.path, near, *path[size + 1 :]))}?"
