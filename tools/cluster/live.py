@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 import gobuild
-from cluster import components, dns, host, hugepages, network
+from cluster import claim, components, dns, host, hugepages, network
 from cluster.archive import write as write_image
 from cluster.daemons import Daemons, running
 from cluster.kubectl import Kubectl
@@ -59,6 +59,10 @@ def up(archives: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> Kubectl
         raise LiveError("a cluster is there already; end it first: make cluster-down")
     plugins = _check()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    try:
+        claim.take(FOLDER)
+    except claim.ClaimedError as error:
+        raise LiveError(str(error)) from error
     for folder in (_KEYS, FOLDER / "cni", _STATE):
         folder.mkdir(parents=True, exist_ok=True)
     before = {name: _output("sysctl", "-n", name) for name in _KERNEL}
@@ -80,7 +84,9 @@ def up(archives: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> Kubectl
 
 
 def down() -> None:
-    """End whatever of the cluster runs, and put the machine back."""
+    """End whatever of the cluster runs, and put the machine back; nothing happens when it is another checkout's."""
+    if claim.holder() not in (None, FOLDER):
+        return
     host.ready()
     for name in ("kubelet", "kube-proxy", "kube-scheduler", "kube-controller-manager"):
         _DAEMONS.stop(name)
@@ -97,6 +103,7 @@ def down() -> None:
         network.down(network.Settings(json.loads(settings.read_text(encoding="utf-8"))))
     for folder in (_MEMORY, _STATE, FOLDER):
         shutil.rmtree(folder, ignore_errors=True)
+    claim.give_back(FOLDER)
 
 
 def restart(name: str) -> None:
