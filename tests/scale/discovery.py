@@ -22,10 +22,10 @@ from support.ports import free_ports
 
 _PATIENCE_SECONDS = 600.0
 _PAUSE_SECONDS = 0.1
-_CLIENTS = 4
+_CLIENTS = 8
 _ENGINES = Path(__file__).with_name("engines.py")
-_ENOUGH = 300
-"""Answers that come after the last pod has left, before what they say of it counts."""
+# So many answers for each pod, before and after some leave: what is not asked in them is not asked any more.
+_ENOUGH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,12 @@ async def _leaving(pods: Pods, router: RouterProcess, count: int, removed: int) 
     asking = asyncio.create_task(load(router.port, _CLIENTS, stop, [asked("hi")], tally))
     try:
         with pods.leaving() as leaving:
-            await _answers(tally)
+            await _answers(tally, count)
             await asyncio.to_thread(pods.scale, count - count // 2, count // 2 - removed)
             await asyncio.to_thread(leaving.until, removed)
             seen = await _until(router, lambda seen: seen.workers == count - removed)
             at = time.monotonic()
-            await _answers(tally)
+            await _answers(tally, count)
             return _Left(leaving, tally, at, time.monotonic(), seen.workers)
     finally:
         stop.set()
@@ -138,11 +138,11 @@ async def _growing(pods: Pods, router: RouterProcess, count: int, before: int) -
     return time.monotonic() - began
 
 
-async def _answers(tally: Tally) -> None:
-    """Wait for enough further answers."""
-    already = tally.ends.total()
+async def _answers(tally: Tally, count: int) -> None:
+    """Wait for enough further answers of `count` pods."""
+    wanted = tally.ends.total() + _ENOUGH * count
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while tally.ends.total() < already + _ENOUGH:  # noqa: ASYNC110 - the clients know of no event
+        while tally.ends.total() < wanted:  # noqa: ASYNC110 - the clients know of no event
             await asyncio.sleep(_PAUSE_SECONDS)
 
 

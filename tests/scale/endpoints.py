@@ -20,9 +20,10 @@ _EDITS = 3
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """What was asked of all endpoints, how long each took to be as asked, and what the controller used for it."""
+    """What was asked, of how many endpoints, how long each took to be so, and what the controller used for it."""
 
     name: str
+    endpoints: int
     took: Spread
     usage: Usage
 
@@ -66,22 +67,24 @@ def measure(plane: ControlPlane, folder: Path, endpoints: int, alone: int) -> Ou
 
 
 def _created(fleet: Fleet, controller: Controller) -> Phase:
+    half = fleet.keys[: len(fleet.keys) // 2]
     with used(controller.process.pid) as usage:
-        for key in fleet.keys:
+        for key in half:
             fleet.create(key)
-        # The first half is up, the rest is edited on its way.
-        half = fleet.keys[: len(fleet.keys) // 2]
         took = fleet.until_complete(half, _PATIENCE_SECONDS, lambda: controller.log[-4000:])
-    return Phase("created at once", spread(took), usage)
+    return Phase("created", len(half), spread(took), usage)
 
 
 def _edited(fleet: Fleet, controller: Controller) -> Phase:
+    """Half of them are only created now, so that their edits meet a first installation."""
     with used(controller.process.pid) as usage:
+        for key in fleet.keys[len(fleet.keys) // 2 :]:
+            fleet.create(key)
         for turn in range(1, _EDITS + 1):
             for key in fleet.keys:
                 fleet.edit(key, turn)
         took = fleet.until_complete(fleet.keys, _PATIENCE_SECONDS, lambda: controller.log[-4000:])
-    return Phase("edited at once", spread(took), usage)
+    return Phase("edited three times in a row, half of them just created", len(fleet.keys), spread(took), usage)
 
 
 def _edited_alone(fleet: Fleet, controller: Controller, count: int) -> Phase:
@@ -93,7 +96,7 @@ def _edited_alone(fleet: Fleet, controller: Controller, count: int) -> Phase:
             for turn in (_EDITS + 1, _EDITS):
                 fleet.edit(key, turn)
                 took += fleet.until_complete([key], _PATIENCE_SECONDS, lambda: controller.log[-4000:])
-    return Phase("edited one after another", spread(took), usage)
+    return Phase("edited one after another", len(took), spread(took), usage)
 
 
 def _deleted(fleet: Fleet, controller: Controller) -> Phase:
@@ -101,7 +104,7 @@ def _deleted(fleet: Fleet, controller: Controller) -> Phase:
         for key in fleet.keys:
             fleet.delete(key)
         took = fleet.until_gone(fleet.keys, _PATIENCE_SECONDS, lambda: controller.log[-4000:])
-    return Phase("deleted at once", spread(took), usage)
+    return Phase("deleted", len(fleet.keys), spread(took), usage)
 
 
 def _lookups(controller: Controller) -> Lookups:

@@ -4,6 +4,7 @@ A module of its own, for it does not compile against the Kubernetes of tools/clu
 nowhere else. Runs on the bare interpreter and does nothing when it is there already.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,14 @@ TARGET = HERE.parent.parent / ".cache" / "kwok"
 PROGRAM = TARGET / "kwok"
 STAMP = TARGET / ".built"
 _PACKAGE = "sigs.k8s.io/kwok/cmd/kwok"
+
+
+def kwok_version() -> str:
+    """The version in go.mod, such as v0.7.0. Raises LookupError when it is not there."""
+    found = re.search(r"^\s*sigs\.k8s\.io/kwok (v\S+)", (HERE / "go.mod").read_text(), re.MULTILINE)
+    if not found:
+        raise LookupError("tools/kwok/go.mod: names no version of sigs.k8s.io/kwok; add it")
+    return found[1]
 
 
 def main() -> int:
