@@ -205,10 +205,10 @@ async def test_what_the_api_server_says_at_once_is_told_once(tmp_path):
 
     (tmp_path / "token").write_text("t")
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.crt")
-    told = list[list[str]]()
+    told, lines = list[list[str]](), list[str]()
     async with rig.engine(answer) as server, session() as client, asyncio.timeout(30):
         api = Api(f"http://127.0.0.1:{server.port}", tmp_path / "token", tmp_path / "ca.crt")
-        watch = PodWatch(api, ENDPOINT, "s", lambda pods: told.append([*pods]), told.append)
+        watch = PodWatch(api, ENDPOINT, "s", lambda pods: told.append([*pods]), lines.append)
         task = asyncio.create_task(watch.run(client))
         await until(lambda: len(told) > 1)
         task.cancel()

@@ -19,8 +19,9 @@ from types import MappingProxyType
 from typing import Any
 
 import gobuild
-from cluster import claim, components, dns, host, hugepages, network
+from cluster import components, dns, host, hugepages, network
 from cluster.archive import write as write_image
+from cluster.claim import Claim, ClaimedError
 from cluster.daemons import Daemons, running
 from cluster.kubectl import Kubectl
 from cluster.provision import BOX, HERE, TARGET, kubernetes_version
@@ -33,6 +34,7 @@ _MEMORY = Path("/dev/shm/dpd-live")  # noqa: S108  (memory that every Linux has)
 _STATE = Path("/run/dpd-live")
 _SOCKET = _STATE / "containerd.sock"
 _DAEMONS = Daemons(FOLDER)
+_CLAIM = Claim()
 _PATIENCE_SECONDS = 180.0
 _PAUSE_SECONDS = 0.1
 # The kubelet sets these for itself.
@@ -60,8 +62,8 @@ def up(archives: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> Kubectl
     plugins = _check()
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        claim.take(FOLDER)
-    except claim.ClaimedError as error:
+        _CLAIM.take(FOLDER)
+    except ClaimedError as error:
         raise LiveError(str(error)) from error
     for folder in (_KEYS, FOLDER / "cni", _STATE):
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,7 @@ def up(archives: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> Kubectl
 
 def down() -> None:
     """End whatever of the cluster runs, and put the machine back; nothing happens when it is another checkout's."""
-    if claim.holder() not in (None, FOLDER):
+    if not _CLAIM.is_for(FOLDER):
         return
     host.ready()
     for name in ("kubelet", "kube-proxy", "kube-scheduler", "kube-controller-manager"):
@@ -103,7 +105,7 @@ def down() -> None:
         network.down(network.Settings(json.loads(settings.read_text(encoding="utf-8"))))
     for folder in (_MEMORY, _STATE, FOLDER):
         shutil.rmtree(folder, ignore_errors=True)
-    claim.give_back(FOLDER)
+    _CLAIM.give_back(FOLDER)
 
 
 def restart(name: str) -> None:
