@@ -11,9 +11,9 @@ export PATH := $(CURDIR)/$(GOBIN):$(CURDIR)/$(BIN):$(PATH)
 IEC ?= examples/llama-3.3-70b-dpd.yaml
 OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
-APART := tests/engines tests/images tests/soak tests/cluster
+APART := tests/engines tests/images tests/soak tests/scale tests/cluster
 
-.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick flame e2e cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana images package clean
+.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick flame e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,11 @@ kubernetes: .cache/cluster/.built ## Build the pinned Kubernetes and fetch the p
 
 .cache/collector/.built: $(wildcard tools/collector/*.go) tools/collector/go.mod tools/collector/go.sum tools/collector/provision.py tools/gobuild.py
 	@PYTHONPATH=tools $(PYTHON) -m collector.provision
+
+.cache/kwok/.built: tools/kwok/go.mod tools/kwok/go.sum tools/kwok/provision.py tools/gobuild.py
+	@PYTHONPATH=tools $(PYTHON) -m kwok.provision
+
+kwok: .cache/kwok/.built ## Build kwok, the nodes that are not there, for the tests of scale
 
 collector: .cache/collector/.built ## Build an OpenTelemetry collector of the chart's pinned modules, for the tests
 
@@ -69,8 +74,11 @@ e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the render
 	@PYTHONPATH=tests $(BIN)/python -m engines.harness.build
 	@DPD_ENGINES=1 $(BIN)/pytest tests/engines -k 'real or unit'
 
-e2e: tools kubernetes ## A real node on this machine (root), or DPD_CLUSTER=kubeconfig: the scenarios of docs/cluster.md
-	@$(BIN)/pytest tests/cluster
+e2e: tools kubernetes kwok ## A real node on this machine (root), or DPD_CLUSTER=kubeconfig: the scenarios of docs/cluster.md
+	@$(BIN)/pytest --durations 0 --durations-min 5 tests/scale tests/cluster
+
+scale: tools kubernetes kwok ## 300 endpoints of one controller, 1,000 pods of one router, on nodes that are not there: half an hour
+	@PYTHONPATH=tests:tools $(BIN)/python -m bench.scale && PYTHONPATH=tests:tools $(BIN)/python -m bench.page
 
 cluster: tools kubernetes ## The node alone, with the images, to try things on; it stays until `make cluster-down`
 	@PYTHONPATH=tools $(BIN)/python -m cluster.workloads

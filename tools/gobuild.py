@@ -35,12 +35,12 @@ def has_go(builds: str) -> bool:
     return False
 
 
-def build(folder: Path, program: Path, symbols: Iterable[str] = ()) -> None:
-    """Build a module's program at the lowest priority; `symbols` are the linker's, as `-X name=value`.
+def build(folder: Path, program: Path, symbols: Iterable[str] = (), package: str = ".") -> None:
+    """Build a module's program, or a package that it pins, at the lowest priority.
 
-    Raises CalledProcessError with the compiler's words printed.
+    `symbols` are the linker's, as `-X name=value`. Raises CalledProcessError with the compiler's words printed.
     """
     nice = ["nice", "-n", "19"] if shutil.which("nice") else []
     flags = ["-trimpath", "-buildvcs=false", f"-ldflags={' '.join(['-s -w', *symbols])}"]
-    command = [*nice, "go", "build", *flags, "-o", str(program), "."]
+    command = [*nice, "go", "build", *flags, "-o", str(program), package]
     subprocess.run(command, cwd=folder, check=True, env={**os.environ, "CGO_ENABLED": "0"})

@@ -1,5 +1,6 @@
-"""The controller in the cluster: the documented manifest on a node of eight GPUs and more, and an end in mid-work."""
+"""The controller in the cluster: the documented manifest on a node of eight GPUs, changes of it, ends in mid-work."""
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster import live
 from cluster.kubectl import Kubectl
-from cluster.tools import SYSTEM, helm, items, ready, story, until
+from cluster.tools import SYSTEM, helm, is_ours, items, ready, story, until
 from support.paths import ROOT
 
 CONTROLLER = "hyperpod-inference-operator-controller-manager"
@@ -55,14 +57,22 @@ def apply(plane: Kubectl, document: dict[str, Any]) -> None:
 
 
 def complete(plane: Kubectl, name: str) -> None:
-    """Wait until an endpoint is complete; one that failed is told at once."""
+    """Wait until what was last applied is complete; one that failed is told at once."""
 
-    def summary() -> list[str]:
-        path = "--output=jsonpath={.status.state}|{.status.conditions[0].message}"
-        return plane.must("get", "inferenceendpointconfig", name, "--namespace", NAMESPACE, path).split("|", 1)
+    def summary() -> tuple[bool, str, str]:
+        found = json.loads(
+            plane.must("get", "inferenceendpointconfig", name, "--namespace", NAMESPACE, "--output=json")
+        )
+        status = found.get("status") or {}
+        message = (status.get("conditions") or [{}])[0].get("message", "")
+        return status.get("observedGeneration") == found["metadata"]["generation"], status.get("state", ""), message
 
-    ended = until(lambda: (found := summary())[0] in ("DeploymentComplete", "DeploymentFailed") and found, summary)
-    assert ended[0] == "DeploymentComplete", f"{ended}\n{story(plane)}"
+    def ended() -> tuple[bool, str, str] | None:
+        found = summary()
+        return found if found[0] and found[1] in ("DeploymentComplete", "DeploymentFailed") else None
+
+    _, state, message = until(ended, summary)
+    assert state == "DeploymentComplete", f"{message}\n{story(plane)}"
 
 
 def role(name: str, component: str) -> str:
@@ -107,6 +117,28 @@ def test_its_long_prompt_goes_through_the_prefiller_and_its_logs_say_so(operator
         (decode, f"decode-{NAME}", "Retrieved"),
     ):
         assert said in operator.must("logs", pod, "--namespace", NAMESPACE, f"--container={container}")
+
+
+def test_it_becomes_colocated_and_disaggregated_again_by_applying(operator: Kubectl) -> None:
+    disaggregated = documented(NAME)
+    colocated = copy.deepcopy(disaggregated)
+    colocated["spec"]["worker"]["resources"] = colocated["spec"].pop("pdSpec")["decodingSpec"]["resources"]
+    for document, roles in ((colocated, {"worker"}), (disaggregated, {"prefill", "decode"})):
+        apply(operator, document)
+        complete(operator, NAME)
+        deployments = items(operator, "deployments", NAMESPACE, f"app.kubernetes.io/instance={NAME}")
+        assert {each["metadata"]["labels"]["app.kubernetes.io/component"] for each in deployments} == roles
+        answer = ask(operator, "curl-changed", LONG)
+        assert answer["choices"][0]["finish_reason"] == "length"
+
+
+@pytest.mark.skipif(not is_ours(), reason="only the cluster on this machine has an API server that can be ended")
+def test_the_controller_goes_on_where_it_was_when_the_api_server_begins_anew(operator: Kubectl) -> None:
+    live.restart("kube-apiserver")
+    service = f"{NAME}-{NAMESPACE}-routing-service"
+    operator.must("delete", "service", service, "--namespace", SYSTEM)
+    operator.must("wait", f"service/{service}", "--namespace", SYSTEM, "--for=create", "--timeout=5m")
+    complete(operator, NAME)
 
 
 def test_a_controller_that_ends_in_the_middle_leaves_an_endpoint_that_the_next_one_completes(operator: Kubectl) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+import trustme
 import yaml
 
 from chart.helm import manifests, template
@@ -187,6 +188,32 @@ async def test_a_watch_from_before_what_the_server_remembers_is_begun_with_a_new
         assert watch.relists == 1
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_the_api_server_says_at_once_is_told_once(tmp_path):
+    """Whoever is told looks at all pods: for each of a hundred that leave a thousand, that would take seconds."""
+    first = {"metadata": {"name": "d0", "uid": "u0", "resourceVersion": "1"}, "status": {"podIP": "10.0.0.1"}}
+    leaving = [json.dumps({"type": kind, "object": first}).encode() + b"\n" for kind in ("MODIFIED", "DELETED")]
+    listed = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [first]}).encode()
+
+    async def answer(seen, reader, writer):
+        if "watch=true" not in seen.path:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(listed), listed))
+            return
+        writer.write(rig.STREAM + rig.chunk(b"".join(leaving)))
+        await reader.read()
+
+    (tmp_path / "token").write_text("t")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.crt")
+    told, lines = list[list[str]](), list[str]()
+    async with rig.engine(answer) as server, session() as client, asyncio.timeout(30):
+        api = Api(f"http://127.0.0.1:{server.port}", tmp_path / "token", tmp_path / "ca.crt")
+        watch = PodWatch(api, ENDPOINT, "s", lambda pods: told.append([*pods]), lines.append)
+        task = asyncio.create_task(watch.run(client))
+        await until(lambda: len(told) > 1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert told == [["u0"], []]
 
 
 async def test_a_router_without_rights_says_what_it_lacks_and_goes_on_when_it_has_them(site, tmp_path):

@@ -26,18 +26,19 @@ _PAUSE_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Component:
-    """One program of a control plane, as a process that can be started again."""
+    """One program of a control plane, kubebox's part of that name, as a process that can be started again."""
 
     folder: Path
     name: str
     arguments: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
+    command: Sequence[str] = ()
 
     def start(self) -> None:
         """Run it; what it says goes to a file in the folder."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(BOX), self.name, *self.arguments],
+                [*(self.command or (str(BOX), self.name)), *self.arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,

@@ -21,6 +21,7 @@ from typing import Any
 import gobuild
 from cluster import components, dns, host, hugepages, network
 from cluster.archive import write as write_image
+from cluster.claim import Claim, ClaimedError
 from cluster.daemons import Daemons, running
 from cluster.kubectl import Kubectl
 from cluster.provision import BOX, HERE, TARGET, kubernetes_version
@@ -33,6 +34,7 @@ _MEMORY = Path("/dev/shm/dpd-live")  # noqa: S108  (memory that every Linux has)
 _STATE = Path("/run/dpd-live")
 _SOCKET = _STATE / "containerd.sock"
 _DAEMONS = Daemons(FOLDER)
+_CLAIM = Claim()
 _PATIENCE_SECONDS = 180.0
 _PAUSE_SECONDS = 0.1
 # The kubelet sets these for itself.
@@ -59,6 +61,10 @@ def up(archives: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> Kubectl
         raise LiveError("a cluster is there already; end it first: make cluster-down")
     plugins = _check()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    try:
+        _CLAIM.take(FOLDER)
+    except ClaimedError as error:
+        raise LiveError(str(error)) from error
     for folder in (_KEYS, FOLDER / "cni", _STATE):
         folder.mkdir(parents=True, exist_ok=True)
     before = {name: _output("sysctl", "-n", name) for name in _KERNEL}
@@ -80,7 +86,9 @@ def up(archives: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> Kubectl
 
 
 def down() -> None:
-    """End whatever of the cluster runs, and put the machine back."""
+    """End whatever of the cluster runs, and put the machine back; nothing happens when it is another checkout's."""
+    if not _CLAIM.is_for(FOLDER):
+        return
     host.ready()
     for name in ("kubelet", "kube-proxy", "kube-scheduler", "kube-controller-manager"):
         _DAEMONS.stop(name)
@@ -97,6 +105,7 @@ def down() -> None:
         network.down(network.Settings(json.loads(settings.read_text(encoding="utf-8"))))
     for folder in (_MEMORY, _STATE, FOLDER):
         shutil.rmtree(folder, ignore_errors=True)
+    _CLAIM.give_back(FOLDER)
 
 
 def restart(name: str) -> None:

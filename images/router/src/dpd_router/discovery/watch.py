@@ -23,7 +23,7 @@ LONGEST_PAUSE = 15.0
 
 @dataclass(slots=True)
 class PodWatch:
-    """Follows pods. `changed` is given all of them, by uid, after each change; `tell`, when the server is lost."""
+    """Follows pods. `changed` is given all of them, by uid, after changes; `tell`, when the server is lost."""
 
     api: Api
     namespace: str
@@ -95,12 +95,12 @@ class PodWatch:
             async for piece in answer.content.iter_any():
                 *lines, rest = (rest + piece).split(b"\n")
                 self._hear()
-                for line in lines:
-                    self._take(line)
+                # Whoever is told looks at all pods: once for what came together, not for each of them.
+                if any([self._take(line) for line in lines if line.strip()]):
+                    self.changed(self._pods)
 
-    def _take(self, line: bytes) -> None:
-        if not line.strip():
-            return
+    def _take(self, line: bytes) -> bool:
+        """Take one line in; say whether it changed what pods there are. Raises ApiError for an ERROR."""
         change = read_change(line)
         if change.type == "ERROR":
             trouble = read_trouble(change)
@@ -113,8 +113,8 @@ class PodWatch:
         elif change.type == "DELETED":
             self._pods.pop(pod.metadata.uid, None)
         else:
-            return
-        self.changed(self._pods)
+            return False
+        return True
 
     @property
     def _path(self) -> str:
