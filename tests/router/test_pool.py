@@ -1,5 +1,6 @@
 import contextlib
 
+from dpd_router.ledger import Buffers
 from dpd_router.pool import Address, Pool, Role
 from dpd_router.types import Policy, Prompt
 from router.team import chooser
@@ -99,3 +100,33 @@ def test_a_decoder_is_offered_the_prefillers_of_its_revision_that_are_well():
     decoder = p.ready(Role.DECODE)[0]
     chosen = chooser(p, Policy(0, "/"), "roundrobin", "leastload").prefillers(Prompt(0, ""), 3, p.read_by(decoder))
     assert [each.name for each in chosen] == ["p1:1"]
+
+
+def test_the_roomiest_decoder_says_what_fits_and_who_is_not_ready_says_nothing():
+    p = Pool("n", Buffers(pages=100))
+    assert p.outlook().capacity is None
+    p.sync(Role.DECODE, {Address(Role.DECODE, host, 1) for host in "abc"})
+    a, b, _ = p.all()
+    for worker, lost in ((a, 30), (b, 10)):
+        worker.ledger.lost = lost
+        p.mark_up(worker)
+    assert p.outlook().capacity == 90
+    b.ledger.lost = 0
+    assert p.outlook().capacity == 100
+
+
+def test_a_check_that_finds_what_is_known_looks_at_nobody_else():
+    looks = list[float]()
+
+    def clock():
+        looks.append(0.0)
+        return 0.0
+
+    p = Pool("n", clock=clock)
+    p.sync(Role.PREFILL, prefill("a", "b"))
+    for worker in p.all():
+        p.mark_up(worker)
+    looks.clear()
+    p.mark_up(p.all()[0])
+    assert looks == []
+    assert len(p.ready(Role.PREFILL)) == 2

@@ -118,16 +118,30 @@ class Pool:
 
     def outlook(self) -> Outlook:
         """Return what `route` needs to know of the pools."""
-        room = [each.ledger.capacity for each in self._ready[Role.DECODE].values()]
         return Outlook(
             colocated=self._colocated,
             prefillers=len(self._ready[Role.PREFILL]),
             decoders=len(self._ready[Role.WORKER if self._colocated else Role.DECODE]),
-            capacity=max((pages for pages in room if pages is not None), default=None),
+            capacity=self._capacity(),
         )
 
+    def _capacity(self) -> int | None:
+        """Return the pages of the roomiest decoder that takes requests; None when unlimited, or there is none.
+
+        Nobody has more than who has lost none, and that is nearly everybody: the first one is mostly the last.
+        """
+        whole, most = self.buffers.share(), None
+        for each in self._ready[Role.DECODE].values():
+            pages = each.ledger.capacity
+            if pages == whole:
+                return whole
+            most = max(most or 0, pages or 0)
+        return most
+
     def mark_up(self, worker: Worker) -> None:
-        """Let a worker take requests; its address must still be there."""
+        """Let a worker take requests; its address must still be there. Of one that does, every check says so again."""
+        if worker.up:
+            return
         worker.up = self._workers.get(worker.address) is worker
         self._settle(worker.address.role)
 
