@@ -174,7 +174,7 @@ def test_an_output_with_a_null_byte_is_bad_usage(dpd: Callable[..., Any]) -> Non
     assert dpd("render", EXAMPLE, "-o", "a\0b").code == 2
 
 
-@pytest.mark.parametrize("argv", [["--nonsense"], ["render"], ["validate"], [], ["rendr", "x"], ["render", "a", "b"]])
+@pytest.mark.parametrize("argv", [["--nonsense"], ["render"], ["validate"], [], ["rendr", "x"]])
 def test_a_wrong_command_line_is_bad_usage(argv: list[str], dpd: Callable[..., Any]) -> None:
     ran = dpd(*argv)
     assert ran.code == 2
@@ -226,6 +226,43 @@ def test_one_bad_endpoint_of_several_writes_none(dpd: Callable[..., Any], manife
     text = manifest() + "---\n" + manifest({"metadata.name": "other", "spec.worker.image": None})
     assert dpd("render", "-", "-o", f"{tmp_path}/", stdin=text.encode()).code == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_files_are_rendered_in_one_call(dpd: Callable[..., Any], manifest: Any, tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.yaml" for name in ("one", "two")]
+    for file in files:
+        file.write_text(manifest({"metadata.name": file.stem}))
+    ran = dpd("render", *files, "-o", f"{tmp_path}/")
+    assert (ran.code, ran.out) == (0, f"wrote {tmp_path}/default-one.yaml\nwrote {tmp_path}/default-two.yaml\n")
+    alone = dpd("render", files[1], "-o", f"{tmp_path}/default-two.yaml")
+    assert alone.code == 0
+    assert dpd("render", *files).out.endswith("\n---\n" + dpd("render", files[1]).out)
+
+
+def test_nothing_is_written_of_several_files_when_one_is_bad_or_missing(
+    dpd: Callable[..., Any], manifest: Any, tmp_path: Path
+) -> None:
+    good, bad, folder = tmp_path / "good.yaml", tmp_path / "bad.yaml", tmp_path / "out"
+    folder.mkdir()
+    good.write_text(manifest())
+    bad.write_text(manifest({"spec.worker.image": None}))
+    assert dpd("render", good, bad, "-o", folder).code == 1
+    ran = dpd("render", bad, tmp_path / "none.yaml", good, "-o", folder)
+    assert ran.code == 2
+    assert "none.yaml: no such file" in ran.err
+    assert f"{bad}:" in ran.err, "what is wrong with the others is told as well"
+    assert list(folder.iterdir()) == []
+
+
+def test_two_files_that_describe_one_endpoint_are_not_rendered_over_each_other(
+    dpd: Callable[..., Any], manifest: Any, tmp_path: Path
+) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(manifest())
+    ran = dpd("render", tmp_path / "a.yaml", tmp_path / "b.yaml", "-o", f"{tmp_path}/out")
+    fact = f"dpd-test in namespace default is already described in {tmp_path}/a.yaml"
+    assert ran.err == f"dpd: {tmp_path}/b.yaml: {fact}; rename one, or leave one of the files out\n"
+    assert ran.code == 2
 
 
 def test_endpoints_of_one_name_in_two_namespaces_are_two(dpd: Callable[..., Any], manifest: Any) -> None:

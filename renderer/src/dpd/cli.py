@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.command == "validate":
         return validate(arguments.files, is_strict=arguments.strict)
-    return render(arguments.file, arguments.output, is_strict=arguments.strict)
+    return render(arguments.files, arguments.output, is_strict=arguments.strict)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,8 +63,8 @@ def parser() -> argparse.ArgumentParser:
     commands = built.add_subparsers(dest="command", required=True, metavar="COMMAND")
     validate = commands.add_parser("validate", help="say everything that is wrong with manifests", allow_abbrev=False)
     validate.add_argument("files", nargs="+", metavar="FILE", help="a manifest; - reads standard input")
-    render = commands.add_parser("render", help="write the values file of a manifest", allow_abbrev=False)
-    render.add_argument("file", metavar="FILE", help="a manifest; - reads standard input")
+    render = commands.add_parser("render", help="write the values files of manifests", allow_abbrev=False)
+    render.add_argument("files", nargs="+", metavar="FILE", help="a manifest; - reads standard input")
     render.add_argument(
         "-o",
         "--output",

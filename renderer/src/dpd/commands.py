@@ -39,51 +39,73 @@ class UsageError(Exception):
 
 def validate(files: Iterable[str], *, is_strict: bool) -> int:
     """Check every file and print all problems. Returns the exit code."""
-    contract = Contract(contract_schema())
     code = OK
-    has_read_stdin = False
-    for file in files:
-        try:
-            if file == STDIN and has_read_stdin:
-                raise UsageError("standard input is given twice, and can be read once; write - only once")
-            has_read_stdin = has_read_stdin or file == STDIN
-            code = max(code, _validate_one(file, contract, is_strict=is_strict))
-        except UsageError as error:
-            complain(str(error))
-            code = BAD_USAGE
+    try:
+        for file, checked in _checked(files, Contract(contract_schema()), is_strict=is_strict):
+            code = max(code, _code(checked))
+            if checked is not None and checked.is_good:
+                print_text(f"{_shown_name(file)}: {_count(checked)}, valid\n")
+    except UsageError as error:
+        complain(str(error))
+        return BAD_USAGE
     return code
 
 
-def _validate_one(file: str, contract: Contract, *, is_strict: bool) -> int:
-    checked = check_file(load(file), contract, is_strict=is_strict)
-    report_problems(file, checked.problems)
-    if not checked.is_good:
-        return BAD_MANIFEST
-    print_text(f"{_shown_name(file)}: {_count(checked)}, valid\n")
-    return OK
-
-
-def render(file: str, output: str, *, is_strict: bool) -> int:
-    """Check a file and write the values of its endpoints, if nothing is wrong. Returns the exit code."""
+def render(files: Iterable[str], output: str, *, is_strict: bool) -> int:
+    """Check files and write the values of their endpoints, if nothing is wrong with any. Returns the exit code."""
     contract = Contract(contract_schema())
     try:
         if not output:
             raise UsageError("-o: the path is empty; give a file, a folder (PATH/), or - for standard output")
-        checked = check_file(load(file), contract, is_strict=is_strict)
-        report_problems(file, checked.problems)
-        if not checked.is_good:
-            return BAD_MANIFEST
-        if output == STDIN:
-            print_text("---\n".join(_text(each, _DEFAULT_NAME, contract) for each in checked.endpoints))
-            return OK
-        _write_values(output, checked.endpoints, contract)
+        found = list(_checked(files, contract, is_strict=is_strict))
+        code = max(_code(checked) for _, checked in found)
+        if code == OK:
+            _write_values(output, _endpoints(found), contract)
     except UsageError as error:
         complain(str(error))
         return BAD_USAGE
-    return OK
+    return code
+
+
+def _checked(files: Iterable[str], contract: Contract, *, is_strict: bool) -> Iterator[tuple[str, Checked | None]]:
+    """Yield each file with what it says, None where it cannot be read, and print what there is to say against it."""
+    has_read_stdin = False
+    for file in files:
+        checked = None
+        try:
+            if file == STDIN and has_read_stdin:
+                raise UsageError("standard input is given twice, and can be read once; write - only once")
+            has_read_stdin = has_read_stdin or file == STDIN
+            checked = check_file(load(file), contract, is_strict=is_strict)
+            report_problems(file, checked.problems)
+        except UsageError as error:
+            complain(str(error))
+        yield file, checked
+
+
+def _code(checked: Checked | None) -> int:
+    if checked is None:
+        return BAD_USAGE
+    return OK if checked.is_good else BAD_MANIFEST
+
+
+def _endpoints(found: Iterable[tuple[str, Checked | None]]) -> tuple[Endpoint, ...]:
+    """Return the endpoints of all files. Raises UsageError where two files describe the same one."""
+    first: dict[tuple[str, str], str] = {}
+    endpoints = [(file, each) for file, checked in found if checked for each in checked.endpoints]
+    for file, each in endpoints:
+        namespace = each.namespace or DEFAULT_NAMESPACE
+        other = first.setdefault((namespace, each.name), file)
+        if other != file:
+            fact = f"{each.name} in namespace {namespace} is already described in {_shown_name(other)}"
+            raise UsageError(f"{_shown_name(file)}: {fact}; rename one, or leave one of the files out")
+    return tuple(each for _, each in endpoints)
 
 
 def _write_values(output: str, endpoints: tuple[Endpoint, ...], contract: Contract) -> None:
+    if output == STDIN:
+        print_text("---\n".join(_text(each, _DEFAULT_NAME, contract) for each in endpoints))
+        return
     with _usage_errors(output, _NO_OUTPUT, "give another path to -o"):
         targets = _targets(output, endpoints)
         _write({path: _text(each, path.name, contract) for path, each in targets.items()})
