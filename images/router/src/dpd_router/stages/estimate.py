@@ -17,13 +17,13 @@ def estimate(body: Body) -> Prompt:
     has length 0.
     """
     match body:
-        case {"messages": list(messages)}:
+        case {"messages": list() as messages}:
             return _of_text("".join(_contents([{"content": body.get("system")}, *messages])))
         case {"prompt": prompt}:
             return _of_prompt(prompt)
-        case {"input": str(text)}:
+        case {"input": str() as text}:
             return _of_text("".join(_contents([{"content": body.get("instructions")}, {"content": text}])))
-        case {"input": list(items)}:
+        case {"input": list() as items}:
             return _of_text("".join(_contents([{"content": body.get("instructions")}, *items])))
         case _:
             return Prompt(0, "")
@@ -59,9 +59,9 @@ def _is_prompt(value: Any) -> bool:
 def _contents(messages: list[Any]) -> Iterator[str]:
     for message in messages:
         match message:
-            case {"content": str(text)}:
+            case {"content": str() as text}:
                 yield text
-            case {"content": list(parts)}:
+            case {"content": list() as parts}:
                 yield from (part["text"] for part in parts if _has_text(part))
 
 
