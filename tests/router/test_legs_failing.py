@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 
@@ -216,3 +217,13 @@ async def test_a_worker_without_room_is_not_held_to_have_failed():
         told = next(each for each in answers if statuses(each) == [503])
         assert b"retry-after" in told
         assert body_of(told)["error"]["message"] == "Too many"
+
+
+async def test_an_engine_whose_machine_is_gone_is_asked_for_and_not_waited_for_without_end():
+    async with engine() as decoder, router(decode=[decoder]) as up:
+        assert statuses(await up.post(short())) == [200]
+        (upstream, *_) = up.router.connections._open
+        sock = upstream._transport.get_extra_info("socket")
+        asked = [sock.getsockopt(socket.IPPROTO_TCP, each) for each in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert asked == [60, 15]

@@ -207,6 +207,48 @@ async def test_a_prefill_that_takes_too_long_is_let_run_while_the_decoder_prefil
     assert w.quiet()
 
 
+async def test_a_prefiller_that_is_late_is_given_no_more_until_it_has_ended_and_keeps_what_was_reserved():
+    w = world(prefillers=1, capacity=1000, prefill_seconds=0.01)
+    finish = asyncio.Event()
+
+    async def slow():
+        await finish.wait()
+        return OK
+
+    w.legs.plan["p0:8081"] = [slow]
+    await w.ask(LONG_ASK)
+    held = w.worker("d0:8081").ledger.used
+    assert held
+    for _ in range(3):
+        await w.ask(LONG_ASK)
+        assert (w.record.route, w.record.reason) == (Route.DIRECT, Reason.NO_PREFILLER)
+    assert (len(w.legs.sent_to("p0:8081")), w.worker("d0:8081").ledger.used) == (1, held)
+    finish.set()
+    await settle(w.background)
+    assert w.quiet()
+    await w.ask(LONG_ASK)
+    assert w.record.route is Route.DISAGGREGATED
+    assert len(w.legs.sent_to("p0:8081")) == 2
+
+
+async def test_others_take_what_a_late_prefiller_does_not_get():
+    w = world(prefillers=2, prefill_seconds=0.01)
+    finish = asyncio.Event()
+
+    async def slow():
+        await finish.wait()
+        return OK
+
+    w.legs.plan["p0:8081"] = [slow]
+    for _ in range(4):
+        await w.ask(LONG_ASK)
+        assert w.record.status == 200
+    assert (len(w.legs.sent_to("p0:8081")), len(w.legs.sent_to("p1:8081"))) == (1, 4)
+    finish.set()
+    await settle(w.background)
+    assert w.quiet()
+
+
 async def test_colocated_workers_get_everything_and_the_strategy_chooses():
     w = world(prefillers=0, decoders=0, workers=2)
     await w.ask(LONG_ASK)

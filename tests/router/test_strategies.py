@@ -190,3 +190,11 @@ def test_what_is_remembered_grows_with_the_workers_and_not_with_the_requests():
         queue.put(workers[number % 4])
     assert len(queue._heap) <= 2 * len(FOUR) + 16
     assert queue.first(1) == [workers[0]]
+
+
+def test_a_worker_that_stands_first_leaves_nothing_old_behind_when_it_moves():
+    queue, worker = Queue(load), Seen("a")
+    for number in range(10):
+        worker.last_used = number
+        queue.put(worker)
+    assert queue._heap == [(load(worker), 10, worker)]

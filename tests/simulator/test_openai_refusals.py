@@ -106,3 +106,12 @@ async def test_an_api_key_is_asked_for_under_v1_only() -> None:
 async def test_the_fault_surface_is_absent_unless_asked_for() -> None:
     async with sim(env={"DPD_SIM_ADMIN": "0"}) as engine:
         assert (await engine.http.get("/sim/state")).status_code == 404
+
+
+@pytest.mark.parametrize("kind", [{}, [], None, 3, "image_url"])
+async def test_parts_of_a_content_that_are_no_text_count_for_nothing(engine: Sim, kind: object) -> None:
+    parts = [{"type": kind, "text": "never seen"}, {"type": "text", "text": "hi"}]
+    got = await engine.post("/v1/chat/completions", {**chat(1), "messages": [{"role": "user", "content": parts}]})
+    plain = await engine.post("/v1/chat/completions", {**chat(1), "messages": [{"role": "user", "content": "hi"}]})
+    assert got.status_code == plain.status_code == 200
+    assert got.json()["usage"]["prompt_tokens"] == plain.json()["usage"]["prompt_tokens"]

@@ -9,17 +9,24 @@ from typing import Any
 import pytest
 
 from router.fleet import RouterProcess, asked, message
-from router.rig import STREAM, chunk, engine
+from router.rig import STREAM, chunk, engine, until
 
 STREAMS = int(os.environ.get("DPD_SOAK_STREAMS", "2000"))
 EVENT = chunk(b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n')
 END = chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
-GROWTH = 1.10
+# Times idle memory after the second round, by what PYTHONMALLOC says. By default a few objects of the event loop's in each
+# of Python's arenas of 1 MiB keep the arenas (see dpd_router.tidy for what is done about it); the C library's allocator
+# has no arenas, gives pages back, and costs small requests up to a tenth more processor time.
+MOST = {"malloc": 1.10, "pymalloc": 1.75}
 AT_A_TIME = 50  # fewer than a listening socket keeps waiting
 
 
 @pytest.mark.timeout(600)
-async def test_memory_and_descriptors_are_given_back_after_many_streams(tmp_path: Path) -> None:
+@pytest.mark.parametrize("allocator", MOST)
+async def test_memory_and_descriptors_are_given_back_after_many_streams(
+    allocator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONMALLOC", allocator)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     assert hard == resource.RLIM_INFINITY or hard > 4 * STREAMS + 200, "more open files must be allowed than that"
@@ -47,11 +54,9 @@ async def test_memory_and_descriptors_are_given_back_after_many_streams(tmp_path
                 sizes.append(await round_of(front.port, STREAMS, gate, front))
                 await quiet(front)
                 sizes.append(front.memory())
-            print(f"streams={STREAMS} idle={idle >> 20} MiB busy/after={[each >> 20 for each in sizes]} MiB")
-            assert front.fds() <= files
-            # Objects are gone then, yet a few free-listed ones (asyncio's, uvloop's) in each of Python's arenas of
-            # 1 MiB keeps the arenas: about 14 KiB a stream, nine tenths of it free pages. The second round adds none.
-            assert sizes[3] <= sizes[1] * GROWTH, [idle, *sizes]
+            print(f"{allocator}: streams={STREAMS} idle={mib(idle)} MiB busy/after={[*map(mib, sizes)]} MiB")
+            await until(lambda: front.fds() <= files, 60)
+            assert sizes[3] <= idle * MOST[allocator], [idle, *sizes]
         finally:
             front.kill()
 
@@ -103,7 +108,11 @@ async def one(port: int, begun: asyncio.Semaphore) -> bytes:
 async def quiet(front: RouterProcess) -> None:
     """Wait until the router holds no more connections than before, and a moment for what it tidies up."""
     async with asyncio.timeout(60):
-        last = -1
-        while last != front.fds():
+        last = -2
+        while abs(front.fds() - last) > 1:  # a check of an engine's health comes and goes
             last = front.fds()
             await asyncio.sleep(3)
+
+
+def mib(size: int) -> float:
+    return round(size / (1 << 20), 1)

@@ -63,7 +63,7 @@ def stripped(body: Body) -> Body | None:
         return None
     edited = {key: value for key, value in body.items() if key != KEY}
     match body.get(EXTRA):
-        case dict(extra) if KEY in extra:
+        case dict() as extra if KEY in extra:
             edited[EXTRA] = {key: value for key, value in extra.items() if key != KEY}
             return edited
     return None if len(edited) == len(body) else edited

@@ -197,7 +197,7 @@ def _said(body: bytes) -> str:
         text = body[:_MOST_SAID].decode(errors="replace").strip()
         return "" if text.startswith("<") else text  # a proxy's page tells a reader nothing
     match document:
-        case {"message": str(text)} | {"detail": str(text)} | {"error": str(text)}:
+        case {"message": str() as text} | {"detail": str() as text} | {"error": str() as text}:
             return text
         case {"detail": other}:
             return msgspec.json.encode(other).decode()

@@ -15,7 +15,7 @@ from dpd_router.drains import Drains
 from dpd_router.errors import ConnectFailedError, LegDiedError
 from dpd_router.handoff import Handoff
 from dpd_router.ledger import Room
-from dpd_router.pool import Pool, Worker
+from dpd_router.pool import Fits, Pool, Worker
 from dpd_router.proxied import limited
 from dpd_router.seams import Client, Collects, Notices
 from dpd_router.stages.prefill import prefill
@@ -84,7 +84,7 @@ class Handover:
         What a prefiller does wrong is never an error here, only no KV.
         """
         handoff = Handoff(failed=Reason.NO_PREFILLER)
-        ranked = self.chooser.prefillers(prompt, self.policy.prefill_attempts, self.pool.read_by(decoder))
+        ranked = self.chooser.prefillers(prompt, self.policy.prefill_attempts, self._able(decoder))
         for number, prefiller in enumerate(ranked, 1):
             room = None
             if decoder is not None:
@@ -107,6 +107,14 @@ class Handover:
         trace.add(Step.FELL_BACK, reason=handoff.failed)
         return handoff
 
+    def _able(self, decoder: Worker | None) -> Fits:
+        """Return which prefillers a transfer may be asked of: one that is late is given no more until it has ended.
+
+        Whether it is overrun or hangs, who came next would wait as long for nothing, with pages reserved all the while.
+        """
+        reads = self.pool.read_by(decoder)
+        return lambda worker: not worker.late and reads(worker)
+
     async def _try(self, attempt: _Attempt, number: int, trace: Trace) -> Handoff:
         try:
             return await self._attempt(attempt, number, trace)
@@ -126,6 +134,7 @@ class Handover:
         leg = self.background.start(self._send(attempt))
         await asyncio.wait({leg}, timeout=self.policy.prefill_seconds)
         if not leg.done():
+            attempt.prefiller.late += 1
             self.background.start(self._settle(attempt, leg))
             return Handoff(failed=Reason.PREFILL_LATE)
         sent = leg.result()
@@ -215,8 +224,11 @@ class Handover:
 
     async def _settle(self, attempt: _Attempt, leg: "asyncio.Task[_Sent]") -> None:
         """See a prefill through for which nobody waits any more."""
-        sent = await leg
-        self.notices.forget(attempt.transfer_id)
+        try:
+            sent = await leg
+        finally:
+            attempt.prefiller.late -= 1
+            self.notices.forget(attempt.transfer_id)
         if sent.begun:
             self._drain(attempt, sent.reply)
         else:

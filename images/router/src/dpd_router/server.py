@@ -106,9 +106,10 @@ class Router:
 
     async def _sweep(self) -> None:
         loop, tidy = asyncio.get_running_loop(), Tidy()
+        await tidy.spares.swap()
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            tidy.look(len(self.doors.inside) + self.connections.count())
+            await tidy.look(len(self.doors.inside) + self.connections.count())
             self.connections.expire()
             self.front.expire(loop.time())
 

@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 
 from dpd_router.discovery import Discovery
 from dpd_router.fallbacks import Fallbacks
-from dpd_router.pool import Pool
+from dpd_router.pool import Pool, Role
 from dpd_router.wire.held import Held
 
 
@@ -32,15 +32,20 @@ class Vitals(Collector):
         ready = GaugeMetricFamily("dpd_router_worker_ready", "1 when a worker is given requests.", labels=labels)
         ejected = GaugeMetricFamily("dpd_router_worker_ejected", "1 while it is left alone or on trial.", labels=labels)
         resting = GaugeMetricFamily("dpd_router_worker_resting", "1 while it only ends what it has.", labels=labels)
+        late = GaugeMetricFamily(
+            "dpd_router_prefills_late", "Prefills beyond their time; their worker is given no more.", labels=labels
+        )
         for worker in self._pool.shown():
             key = [worker.address.role.value, worker.name]
             ready.add_metric(key, float(self._pool.is_ready(worker)))
             ejected.add_metric(key, float(worker.suspicion.ejected))
             resting.add_metric(key, float(worker.resting))
+            if worker.address.role is Role.PREFILL:
+                late.add_metric(key, worker.late)
         ejections = CounterMetricFamily("dpd_router_ejections", "Workers left alone for failing.", labels=["role"])
         for role, count in self._pool.ejections.items():
             ejections.add_metric([role.value], count)
-        return [ready, ejected, resting, ejections]
+        return [ready, ejected, resting, late, ejections]
 
     def _source(self) -> list[Metric]:
         age = GaugeMetricFamily("dpd_router_discovery_age_seconds", "Since discovery was last heard of; -1 for never.")

@@ -44,7 +44,7 @@ class Worker:
     """One engine as the router sees it. `up`: it answers; `resting`: it is to end what it has, and be given no more.
 
     `name` is the address as `host:port`. `tokens` are those of its prompts that it may still have to compute; `silent`:
-    its notice of a transfer failed to come the last time.
+    its notice of a transfer failed to come the last time; `late` are its prefills that take longer than they may.
     """
 
     address: Address
@@ -57,6 +57,7 @@ class Worker:
     ledger: Ledger = field(default_factory=lambda: Ledger(Buffers()))
     drift: Drift = field(default_factory=lambda: Drift(Buffers().window))
     silent: bool = False
+    late: int = 0
     suspicion: Suspicion = field(default_factory=Suspicion)
     doubted: bool = False
     name: str = field(init=False)

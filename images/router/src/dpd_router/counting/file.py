@@ -122,7 +122,7 @@ def _named(source: Any) -> dict[str, str]:
 
 def _token(value: Any) -> str:
     match value:
-        case {"content": str(text)}:
+        case {"content": str() as text}:
             return text
         case _:
             return str(value)

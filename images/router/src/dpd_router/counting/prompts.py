@@ -50,7 +50,7 @@ def _picked(body: Body, keys: tuple[str, ...]) -> Body:
 
 def _is_text(message: Any) -> bool:
     match message:
-        case {"content": list(parts)}:
+        case {"content": list() as parts}:
             return all(map(_is_text_part, parts))
         case Mapping():
             return True

@@ -82,7 +82,7 @@ class ChatTemplate:
 
 def _text(part: Any) -> str:
     match part:
-        case {"text": str(text)}:
+        case {"text": str() as text}:
             return text
         case _:
             return str(part)
@@ -91,7 +91,7 @@ def _text(part: Any) -> str:
 def _with_object(call: Any) -> Any:
     """Return a tool call whose arguments are an object, as templates expect, and not the text of one."""
     match call:
-        case {"function": {"arguments": str(text)} as function}:
+        case {"function": {"arguments": str() as text} as function}:
             try:
                 return {**call, "function": {**function, "arguments": json.loads(text)}}
             except ValueError:

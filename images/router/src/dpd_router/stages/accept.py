@@ -104,7 +104,7 @@ def _fans_out(body: Body) -> bool:
 def _uses_own_tools(body: Body) -> bool:
     """Say whether a response may call tools of the engine's own, each of which makes a further request."""
     match body:
-        case {"input": _, "tools": list(tools)}:
+        case {"input": _, "tools": list() as tools}:
             return any(not _is_function(tool) for tool in tools)
         case _:
             return False

@@ -16,16 +16,16 @@ def estimate(body: Body) -> Prompt:
     has length 0.
     """
     match body:
-        case {"messages": list(messages)}:
+        case {"messages": list() as messages}:
             texts = _contents(messages)
             if "system" in body:
                 texts = [*_contents([{"content": body["system"]}]), *texts]
             return _of_text(texts[0] if len(texts) == 1 else "".join(texts))
         case {"prompt": prompt}:
             return _of_prompt(prompt)
-        case {"input": str(text)}:
+        case {"input": str() as text}:
             return _of_text("".join(_contents([{"content": body.get("instructions")}, {"content": text}])))
-        case {"input": list(items)}:
+        case {"input": list() as items}:
             return _of_text("".join(_contents([{"content": body.get("instructions")}, *items])))
         case _:
             return Prompt(0, "")
@@ -62,9 +62,9 @@ def _contents(messages: list[Any]) -> list[str]:
     texts: list[str] = []
     for message in messages:
         match message:
-            case {"content": str(text)}:
+            case {"content": str() as text}:
                 texts.append(text)
-            case {"content": list(parts)}:
+            case {"content": list() as parts}:
                 texts += [part["text"] for part in parts if _has_text(part)]
     return texts
 

@@ -20,7 +20,7 @@ def _header(headers: Headers, name: str) -> str:
 
 def _user(body: Body) -> str:
     match body.get("user"):
-        case str(user):
+        case str() as user:
             return user
         case _:
             return ""

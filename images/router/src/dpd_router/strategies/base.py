@@ -1,7 +1,7 @@
 """What every strategy is to the rest of the router, and what several of them keep: an order, a share."""
 
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from math import ceil
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -40,7 +40,7 @@ class Strategy(Protocol[C]):
 class Queue(Generic[C]):
     """Workers in the order of a key that changes as they work; the first few are found in logarithmic time.
 
-    A change leaves the old entry in the heap, to be passed over until the heap is twice as long as it needs to be. Who
+    A change may leave the old entry in the heap, to be passed over until the heap is twice as long as it needs to be. Who
     was touched is put where it belongs when somebody looks: many strategies seldom do.
     """
 
@@ -55,7 +55,11 @@ class Queue(Generic[C]):
         """Add a worker, or move it to where its key now belongs."""
         self._serial += 1
         self._newest[worker] = self._serial
-        heappush(self._heap, (self.key(worker), self._serial, worker))
+        entry = (self.key(worker), self._serial, worker)
+        if self._heap and self._heap[0][2] is worker:
+            heapreplace(self._heap, entry)  # the one chosen is mostly the first, and what it was there by is old
+            return
+        heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._newest) + _SLACK:
             self._heap = [entry for entry in self._heap if self._newest.get(entry[2]) == entry[1]]
             heapify(self._heap)

@@ -5,6 +5,7 @@ callback a read: no task, no queue, no copy.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +16,14 @@ from dpd_router.errors import LegDiedError
 from dpd_router.types import Headers
 
 MAX_HEAD = 64 * 1024
+# A machine that is gone says nothing, and a leg that waits would wait for it without end: it is asked after a minute, and
+# taken for gone after two. Leg deadlines do not do it: a prefill has none, as its pages stay where they are.
+_PROBES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -145,6 +154,9 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = transport  # type: ignore[assignment]
+        sock = transport.get_extra_info("socket")
+        for level, option, value in _PROBES:
+            sock.setsockopt(level, option, value)
 
     def begin(self, message: bytes, sink: Sink) -> "asyncio.Future[None]":
         """Send a request; the future is done when the response has ended, LegDiedError when it broke off."""

@@ -12,6 +12,8 @@ from dpd_sim.http.errors import ApiError
 
 Kind = Literal["chat", "completion"]
 
+_TEXT = ("text", "input_text")  # no set: what a client sends in their place need not be hashable
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -78,7 +80,7 @@ def text_of(content: Any) -> str:
     if type(content) is str:
         return content
     if type(content) is list and all(type(part) is dict for part in content):
-        return "\n".join(str(part.get("text", "")) for part in content if part.get("type") in {"text", "input_text"})
+        return "\n".join(str(part.get("text", "")) for part in content if part.get("type") in _TEXT)
     raise ApiError("content: a string or a list of parts is required", param="messages")
 
 
