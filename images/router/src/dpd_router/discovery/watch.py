@@ -96,7 +96,8 @@ class PodWatch:
                 *lines, rest = (rest + piece).split(b"\n")
                 self._hear()
                 # Whoever is told looks at all pods: once for what came together, not for each of them.
-                if any([self._take(line) for line in lines if line.strip()]):
+                news = [self._take(line) for line in lines if line.strip()]
+                if any(news):
                     self.changed(self._pods)
 
     def _take(self, line: bytes) -> bool:

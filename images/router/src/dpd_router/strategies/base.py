@@ -40,8 +40,8 @@ class Strategy(Protocol[C]):
 class Queue(Generic[C]):
     """Workers in the order of a key that changes as they work; the first few are found in logarithmic time.
 
-    A change may leave the old entry in the heap, to be passed over until the heap is twice as long as it needs to be. Who
-    was touched is put where it belongs when somebody looks: many strategies seldom do.
+    A change may leave the old entry in the heap, to be passed over until the heap is twice as long as it needs to be.
+    Who was touched is put where it belongs when somebody looks: many strategies seldom do.
     """
 
     def __init__(self, key: Callable[[C], tuple[Any, ...]]) -> None:
