@@ -95,12 +95,15 @@ class PodWatch:
             async for piece in answer.content.iter_any():
                 *lines, rest = (rest + piece).split(b"\n")
                 self._hear()
-                for line in lines:
-                    self._take(line)
+                # All that came at once is taken before it is told: whoever is told looks at every pod.
+                changes = [self._take(line) for line in lines]
+                if any(changes):
+                    self.changed(self._pods)
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes) -> bool:
+        """Take one line; say whether it changed a pod."""
         if not line.strip():
-            return
+            return False
         change = read_change(line)
         if change.type == "ERROR":
             trouble = read_trouble(change)
@@ -113,8 +116,8 @@ class PodWatch:
         elif change.type == "DELETED":
             self._pods.pop(pod.metadata.uid, None)
         else:
-            return
-        self.changed(self._pods)
+            return False
+        return True
 
     @property
     def _path(self) -> str:
