@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/scale tests/cluster
 
-.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick flame e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
+.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick growth flame e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -91,6 +91,11 @@ bench: tools ## Processor time of the router beside nginx and two Rust routers, 
 
 bench-quick: tools ## The same with a sixth of the load and one round: for a first look, not for a verdict
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run --quick
+
+growth: tools ## How cost grows: decisions, streams, bodies, processes, pods, renderer, chart (an hour, or MOST=100000 prefixes)
+	@code=0; for part in traffic discovery "choices --most-prefixes $(or $(MOST),10000000)" render; do \
+		PYTHONPATH=tests:tools $(BIN)/python -m bench.$$part || code=$$?; done; \
+	PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
 
 flame: tools ## Where the router's time goes under load: docs/flame.svg, and its section in docs/benchmarks.md
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.flame && PYTHONPATH=tests:tools $(BIN)/python -m bench.page

@@ -182,7 +182,7 @@ def _megabytes(each: Decisions) -> str:
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most-prefixes", type=int, default=PREFIXES[-1], help="a shorter look is not stored")
+    parser.add_argument("--most-prefixes", type=int, default=PREFIXES[-1], help="default: 10 million, an hour's work")
     most: int = parser.parse_args().most_prefixes
     prefixes = [each for each in PREFIXES if each <= most]
     colocated, pd, met = Found(), Found(), Found()
@@ -193,8 +193,7 @@ def main() -> int:
     for name in NAMES:
         met[name] = apart(along, name, prefixes)
         print(name, "prefixes", *(f"{_said(each)} {each.memory:.1f} MB" for each in met[name]), sep=" | ", flush=True)
-    if most == PREFIXES[-1]:
-        print(write(record(colocated, pd, met, WORKERS, prefixes)))
+    print(write(record(colocated, pd, met, WORKERS, prefixes)))
     return 0
 
 

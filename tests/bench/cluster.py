@@ -1,7 +1,7 @@
 """Beside discovery's step: an API server that only tells of pods, and engines that only answer, on one loop.
 
 Every pod has an address of its own, 127.1.x.y, so that the router's checks and requests reach what it found. Pods are
-as large on the wire as those of a chart, and each event of a watch is sent by itself, as an API server does.
+as large on the wire as those of a chart; events of a watch that are there at once are sent at once.
 """
 
 import asyncio
@@ -82,7 +82,10 @@ class Cluster:
         self.watchers.append(lines)
         try:
             while True:
-                await stream.write(await lines.get())
+                line = await lines.get()
+                while not lines.empty():
+                    line += lines.get_nowait()
+                await stream.write(line)
         finally:
             self.watchers.remove(lines)
 

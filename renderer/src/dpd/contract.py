@@ -5,6 +5,7 @@ The schema says what is allowed, `wording` says it in sentences. No I/O: the sch
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft7Validator, validators
@@ -24,9 +25,14 @@ KIND = "InferenceEndpointConfig"
 _END = re.compile(r"(\\.|\[(?:\\.|[^\]\\])*\])|\$")
 
 
+@cache
+def _exact(pattern: str) -> re.Pattern[str]:
+    """Return a schema's pattern as Python reads it; there are as many as the schema has."""
+    return re.compile(_END.sub(lambda found: found[1] or r"\Z", pattern))
+
+
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    exact = _END.sub(lambda found: found[1] or r"\Z", pattern)
-    if isinstance(instance, str) and not re.search(exact, instance):
+    if isinstance(instance, str) and not _exact(pattern).search(instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 

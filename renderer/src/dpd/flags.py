@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dpd.problems import FieldPath
 
@@ -38,6 +39,7 @@ def share(text: str | None) -> float | None:
     return value if 0 < value <= 1 else None
 
 
+@lru_cache(1024)
 def canonical(token: str) -> str:
     """Return the long spelling with dashes of a flag token, without a value attached by `=`."""
     head = token.partition("=")[0]

@@ -21,6 +21,9 @@ def write_all(texts: Mapping[Path, str]) -> None:
         for target, text in resolved.items():
             if target not in in_place:
                 drafts[target] = _draft(target, text)
+        # All are written before one is waited for: the first one that reaches the disk mostly takes the others along.
+        for draft in drafts.values():
+            _keep(draft)
         for target, text in in_place.items():
             target.write_text(text, encoding="utf-8")
         for target, draft in drafts.items():
@@ -42,13 +45,17 @@ def _draft(target: Path, text: str) -> Path:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         draft.chmod(_MODE & ~_umask())
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     return draft
+
+
+def _keep(draft: Path) -> None:
+    """Wait until a file is on the disk."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:

@@ -4,7 +4,7 @@ Values go through PyYAML's serializer; strings are quoted wherever a YAML 1.1 re
 something else. The same entries always give the same bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from textwrap import indent, wrap
 from typing import Any
@@ -63,23 +63,40 @@ _Dumper.add_representer(str, _string)
 def write(header: Iterable[str], entries: Iterable[Entry]) -> str:
     """Return the YAML document of `entries` under the comment lines `header`."""
     top = "".join(f"# {line}".rstrip() + "\n" for line in header)
-    sections = "".join("\n" * bool(each.comment or _has_comments(each)) + _block((each,)) for each in entries)
+    sections = "".join("\n" * _stands_apart(run[0]) + _run(run) for run in _runs(entries))
     return (top + sections).lstrip("\n")
 
 
-def _block(entries: tuple[Entry, ...]) -> str:
-    return "".join(_comment(each.comment) + _entry(each) for each in entries)
+def _stands_apart(entry: Entry) -> bool:
+    return bool(entry.comment) or _has_comments(entry)
 
 
 def _has_comments(entry: Entry) -> bool:
-    return isinstance(entry.value, tuple) and any(each.comment for each in entry.value)
+    return isinstance(entry.value, tuple) and any(map(_stands_apart, entry.value))
 
 
-def _entry(entry: Entry) -> str:
-    if not isinstance(entry.value, tuple):
-        return _dump({entry.key: entry.value})
-    key = _dump({entry.key: None}).removesuffix(" null\n")
-    return f"{key}\n{indent(_block(entry.value), _STEP)}"
+def _runs(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield entries that have no comment between them, for the serializer to write in one go: each one costs."""
+    run: list[Entry] = []
+    for each in entries:
+        if run and (_stands_apart(each) or _has_comments(run[-1])):
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
+
+
+def _run(run: list[Entry]) -> str:
+    first = run[0]
+    if not _has_comments(first):
+        return _comment(first.comment) + _dump(_plain(run))
+    key = _dump({first.key: None}).removesuffix(" null\n")
+    return f"{_comment(first.comment)}{key}\n{indent(''.join(map(_run, _runs(first.value))), _STEP)}"
+
+
+def _plain(entries: Iterable[Entry]) -> dict[str, Any]:
+    return {each.key: _plain(each.value) if isinstance(each.value, tuple) else each.value for each in entries}
 
 
 def _dump(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Which workers there are, by Kubernetes: the pods of each target's selector, known within moments of any change."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dpd_router.discovery.api import session
@@ -46,8 +46,16 @@ class KubernetesDiscovery:
         return sum(each.relists for each in self.watches)
 
     def _taker(self, target: Target) -> Callable[[Mapping[str, Pod]], None]:
+        seen: dict[str, _Seen] = {}
+
         def take(pods: Mapping[str, Pod]) -> None:
-            self.roster.update(target, workers_of(target, pods.values()))
+            for uid in seen.keys() - pods.keys():
+                del seen[uid]
+            # A pod that is the same object has not changed, and a thousand do not for each one that does.
+            seen.update(
+                (uid, _seen(target, pod)) for uid, pod in pods.items() if uid not in seen or seen[uid].pod is not pod
+            )
+            self.roster.update(target, {each.address: each.serving for each in seen.values() if each.address.host})
             self._listed.add(target)
             if len(self._listed) == len(self.targets):
                 self.known.set()
@@ -55,6 +63,14 @@ class KubernetesDiscovery:
         return take
 
 
-def workers_of(target: Target, pods: Iterable[Pod]) -> dict[Address, bool]:
-    """Return the workers that pods are, and whether each takes requests."""
-    return {target.at(pod.address, uid=pod.life, revision=pod.revision): pod.serving for pod in pods if pod.address}
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A pod and the worker that it is; one without an address is none yet."""
+
+    pod: Pod
+    address: Address
+    serving: bool
+
+
+def _seen(target: Target, pod: Pod) -> _Seen:
+    return _Seen(pod, target.at(pod.address, uid=pod.life, revision=pod.revision), pod.serving)

@@ -78,9 +78,9 @@ class Roster:
         self.pool.sync(target.role, set(together), {address for address, serving in together.items() if not serving})
         for address in sorted((*(found.keys() - before), *(before.keys() - found)), key=str):
             self._note("found" if address in found else "gone", address)
-        for address in sorted(found.keys() & before, key=str):
-            if found[address] != before[address]:
-                self._note("back" if found[address] else "resting", address)
+        changed = (address for address, serving in found.items() if before.get(address, serving) != serving)
+        for address in sorted(changed, key=str):
+            self._note("back" if found[address] else "resting", address)
 
     def of(self, target: Target) -> set[Address]:
         """Return the workers a target is known to have."""
