@@ -138,6 +138,15 @@ def test_the_fallbacks_are_those_of_the_alert_but_what_a_client_is_refused_for()
     assert {*table("fallbacks")} == FALLBACKS | {"prefill_refused"}
 
 
+@pytest.mark.parametrize("word", ["certificate download ", "TimeoutError ", "size: 1.0 gb ", " access request_id=a "])
+def test_a_line_without_end_is_neither_searched_without_end_nor_shown_whole(word: str) -> None:
+    said = f"{word * 100_000}\nEngineDeadError {word * 100_000}\n"
+    pods = tuple(replace(each, log=each.log + said, health=503) for each in HEALTHY.pods)
+    dead = next(each for each in examine(replace(HEALTHY, pods=pods)) if each.name == "engine-dead")
+    assert dead.seen.startswith("prefill-1: EngineDeadError ")
+    assert len(dead.seen) < 500
+
+
 def test_a_short_prompt_that_goes_direct_is_no_fault() -> None:
     log = "[INFO] Conditional routing: estimated_tokens=900, threshold=4096, disaggregate=False\n"
     assert names(ill(ROUTER, log=log)) == []

@@ -12,9 +12,7 @@ _DEAD = re.compile(
     r"EngineDeadError|EngineCore encountered a fatal error|TimeoutError.*execute_model|RPC call .* timed out"
 )
 _CERTIFICATE = re.compile(
-    r"(\bCA\b|certificate).*(download|fetch).*(timeout|timed out)"
-    r"|(timeout|timed out).*(download|fetch).*(\bCA\b|certificate)",
-    re.IGNORECASE,
+    r"\A(?=.*(?:\bCA\b|certificate))(?=.*(?:download|fetch))(?=.*(?:timeout|timed out))", re.IGNORECASE
 )
 _OK, _UNAVAILABLE, _SILENT = 200, 503, 0
 

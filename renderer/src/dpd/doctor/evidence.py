@@ -8,22 +8,25 @@ from dpd.doctor.facts import Pod
 _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? ([-+.\deE]+|NaN|[+-]Inf)$", re.MULTILINE)
 _DECISION = re.compile(r"Conditional routing: estimated_tokens=(\d+), threshold=(\d+), disaggregate=(True|False)")
 _RETRIEVED = re.compile(r"Retrieved (\d+) out of (\d+) required tokens")
-_STORED = re.compile(r"size: ([\d.]+) gb\b.*?put_time: ([\d.]+) ms", re.IGNORECASE)
+_STORED = re.compile(r"size: ([\d.]+) gb\b.{0,200}?put_time: ([\d.]+) ms", re.IGNORECASE)
 _REQUEST = re.compile(r" request_id=(\S+)")
-_REASON = re.compile(r" request_id=(\S+) .* reason=(\S+) ")
+_ACCESS = " access "
+_REASON = re.compile(r"request_id=(\S+) .*? reason=(\S+) ")
 _CAME_UP = "worker up: "
+_SEARCHED, _SHOWN = 4000, 400
+"""Characters of a line: engines log prompts when they are told to, and those may be long and say anything."""
 _LAST = 3
 _LEAST_GB = 0.01
 """Transfers smaller than this say more of their handshake than of the wire."""
 
 
 def line_with(log: str, pattern: re.Pattern[str]) -> str:
-    """Return the last line of a log in which the pattern is found; empty when it never is."""
+    """Return the last line of a log in whose beginning the pattern is found, cut short; empty when it never is."""
     found = ""
     for line in log.splitlines():
-        if pattern.search(line):
+        if pattern.search(line[:_SEARCHED]):
             found = line.strip()
-    return found
+    return found if len(found) <= _SHOWN else f"{found[:_SHOWN]}…"
 
 
 def first_with(pods: Iterable[Pod], pattern: re.Pattern[str]) -> str:
@@ -81,8 +84,9 @@ def _disaggregated(routers: tuple[Pod, ...], decoder: Pod) -> tuple[str, ...]:
 def reasons(router: Pod) -> Iterator[tuple[str, str]]:
     """Give identifier and reason of every request in a router's log since a worker last came up, the oldest first."""
     for line in router.log.rpartition(_CAME_UP)[2].splitlines():
-        if " access " in line:
-            yield from _REASON.findall(line)
+        said = _REASON.match(line.partition(_ACCESS)[2])
+        if said:
+            yield said[1], said[2]
 
 
 def transfer_speed(pod: Pod) -> float | None:
