@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 import gobuild
-from cluster import components, dns, host, hugepages, network
+from cluster import components, dns, groups, host, hugepages, network
 from cluster.archive import write as write_image
 from cluster.claim import Claim, ClaimedError
 from cluster.daemons import Daemons, running
@@ -100,6 +100,7 @@ def down() -> None:
     for name in ("kube-apiserver", "etcd", "containerd"):
         _DAEMONS.stop(name)
     _unmount()
+    groups.remove()
     settings = FOLDER / "kernel.json"
     if settings.exists():
         network.down(network.Settings(json.loads(settings.read_text(encoding="utf-8"))))
@@ -116,7 +117,12 @@ def restart(name: str) -> None:
 
 def remains() -> list[str]:
     """Return what is left of a cluster that was ended: processes, mounts, networks. Nothing, if all is well."""
-    return [*running([str(FOLDER), str(FOLDER.resolve()), str(_STATE)]), *_mounts(), *network.remains()]
+    return [
+        *running([str(FOLDER), str(FOLDER.resolve()), str(_STATE)]),
+        *_mounts(),
+        *network.remains(),
+        *groups.there(),
+    ]
 
 
 def load(archive: Path, names: Sequence[str] = ()) -> None:

@@ -1,9 +1,10 @@
-"""One cluster on a machine: a second checkout is told whose it is, and ends nothing of it."""
+"""What a cluster takes of its machine: a second checkout is told whose it is, and its control groups go with it."""
 
 from pathlib import Path
 
 import pytest
 
+from cluster import groups
 from cluster.claim import Claim, ClaimedError
 
 
@@ -36,3 +37,13 @@ def test_what_was_given_back_or_has_no_checkout_any_more_is_free(tmp_path: Path)
     second.rmdir()
     claim.take(first)
     assert claim.holder() == first
+
+
+def test_groups_of_pods_are_removed_and_those_with_something_in_them_stay(tmp_path: Path) -> None:
+    (tmp_path / "cpu/kubepods/burstable/pod-1").mkdir(parents=True)
+    (tmp_path / "memory/kubepods/pod-2").mkdir(parents=True)
+    (tmp_path / "memory/kubepods/pod-2/held").touch()
+    (tmp_path / "memory/other").mkdir()
+    groups.remove(tmp_path)
+    assert groups.there(tmp_path) == [str(tmp_path / "memory/kubepods")]
+    assert (tmp_path / "memory/other").exists()
