@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from dpd_router import handover
 from dpd_router.errors import ConnectFailedError, LegDiedError
 from dpd_router.types import End, Reason, Reply, Route
 from router.fakes import DISAGGREGATED, LONG_ASK, OK, SHORT_ASK, Client, settle, world
@@ -229,6 +230,25 @@ async def test_a_prefiller_that_is_late_is_given_no_more_until_it_has_ended_and_
     await w.ask(LONG_ASK)
     assert w.record.route is Route.DISAGGREGATED
     assert len(w.legs.sent_to("p0:8081")) == 2
+
+
+async def test_a_prefiller_that_stops_answering_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(handover, "LOOK_SECONDS", 0.01)
+    w = world(prefillers=1, capacity=1000)
+    finish = asyncio.Event()
+
+    async def slow():
+        w.pool.mark_down(w.worker("p0:8081"))
+        await finish.wait()
+        return OK
+
+    w.legs.plan["p0:8081"] = [slow]
+    await w.ask(LONG_ASK)
+    assert (w.record.route, w.record.reason) == (Route.DIRECT, Reason.PREFILL_LATE)
+    assert w.worker("d0:8081").ledger.used, "its pages may yet be written"
+    finish.set()
+    await settle(w.background)
+    assert w.quiet()
 
 
 async def test_others_take_what_a_late_prefiller_does_not_get():

@@ -1,6 +1,13 @@
 import asyncio
+import io
 
+import pytest
+
+from dpd_router.config.load import from_document
+from dpd_router.logs import Format, Log
+from dpd_router.server import assemble
 from router.rig import STREAM, answers_when, chunk, engine, get, long, request, router, short, statuses
+from support.ports import free_ports
 
 EVENT = b"data: {}\n\n"
 
@@ -174,3 +181,43 @@ async def test_the_routers_standing_is_in_its_metrics():
         assert "dpd_router_fallbacks_refused_total 0.0" in text
         assert 'dpd_router_ejections_total{role="decode"} 0.0' in text
         assert "dpd_router_discovery_age_seconds" in text
+
+
+async def test_a_router_does_not_listen_before_it_has_asked_its_workers():
+    asked, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow_to_say(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await go_on.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await reader.read()
+        await part(writer)
+        ended.set()
+
+    server = await asyncio.start_server(slow_to_say, "127.0.0.1", 0)
+    worker = server.sockets[0].getsockname()[1]
+    (port,) = free_ports(1)
+    document = {
+        "listen": {"host": "127.0.0.1", "port": port},
+        "endpoint": {"name": "e", "invocationPath": "/v1/chat/completions"},
+        "discovery": {"mode": "static"},
+        "pools": {"worker": [{"host": "127.0.0.1", "port": worker}]},
+    }
+    stop, started = asyncio.Event(), asyncio.Event()
+    made = assemble(from_document(document), Log(io.StringIO(), Format.PLAIN))
+    task = asyncio.create_task(made.run(stop, lambda _: started.set()))
+    try:
+        await asked.wait()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        go_on.set()
+        await started.wait()
+        assert [each.up for each in made.pool.all()] == [True]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        await part(writer)
+    finally:
+        stop.set()
+        await task
+        await ended.wait()
+        server.close()

@@ -14,9 +14,9 @@ from router.rig import STREAM, chunk, engine, until
 STREAMS = int(os.environ.get("DPD_SOAK_STREAMS", "2000"))
 EVENT = chunk(b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n')
 END = chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
-# Times idle memory after the second round, by what PYTHONMALLOC says. By default a few objects of the event loop's in each
-# of Python's arenas of 1 MiB keep the arenas (see dpd_router.tidy for what is done about it); the C library's allocator
-# has no arenas, gives pages back, and costs small requests up to a tenth more processor time.
+# Times idle memory after the second round, by what PYTHONMALLOC says. By default a few objects in each of Python's
+# arenas of 1 MiB keep the arenas (see dpd_router.tidy for what is done about it); the C library's allocator has none,
+# gives pages back, and costs small requests up to a tenth more processor time.
 MOST = {"malloc": 1.10, "pymalloc": 1.75}
 AT_A_TIME = 50  # fewer than a listening socket keeps waiting
 

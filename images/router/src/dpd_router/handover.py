@@ -24,6 +24,8 @@ from dpd_router.tags import Share
 from dpd_router.trace import Trace
 from dpd_router.types import Decision, Policy, Prompt, Reason, Reply, Request, Step, Verdict
 
+LOOK_SECONDS = 1.0  # how often who waits for a prefill looks whether its prefiller still answers
+
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
@@ -132,8 +134,7 @@ class Handover:
         )
         self.notices.expect(attempt.transfer_id)
         leg = self.background.start(self._send(attempt))
-        await asyncio.wait({leg}, timeout=self.policy.prefill_seconds)
-        if not leg.done():
+        if not await self._over(leg, attempt.prefiller):
             attempt.prefiller.late += 1
             self.background.start(self._settle(attempt, leg))
             return Handoff(failed=Reason.PREFILL_LATE)
@@ -142,6 +143,14 @@ class Handover:
         status = sent.reply.status if sent.reply else "none"
         trace.add(Step.PREFILL_ENDED, worker=attempt.prefiller.name, status=status, seconds=seconds)
         return await self._judge(attempt, sent, trace)
+
+    async def _over(self, leg: "asyncio.Task[_Sent]", prefiller: Worker) -> bool:
+        """Wait for a prefill, as long as it may take and its prefiller answers; say whether it has ended."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self.policy.prefill_seconds
+        while not leg.done() and clock() < end and not self.pool.unwell(prefiller):
+            await asyncio.wait({leg}, timeout=min(LOOK_SECONDS, end - clock()))
+        return leg.done()
 
     async def _judge(self, attempt: _Attempt, sent: _Sent, trace: Trace) -> Handoff:
         verdict = Verdict.RETRY if sent.reply is None else transfer(sent.reply)

@@ -63,6 +63,10 @@ class Health:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
+    def met(self) -> bool:
+        """Say whether every worker there is has been asked."""
+        return all(each in self._due and each not in self._asking for each in self.pool.all())
+
     async def round(self) -> None:
         """Ask every worker once, all at the same time."""
         await asyncio.gather(*(self._check(worker) for worker in self.pool.all()))

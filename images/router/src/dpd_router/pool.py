@@ -90,6 +90,10 @@ class Pool:
         """Say whether a worker takes requests."""
         return self._ready[worker.address.role].get(worker.address) is worker
 
+    def unwell(self, worker: Worker) -> bool:
+        """Say whether a worker is there and does not answer; of one that is gone nobody knows."""
+        return not worker.up and self._workers.get(worker.address) is worker
+
     def ready(self, role: Role) -> list[Worker]:
         """Return the workers of a role that take requests."""
         return list(self._ready[role].values())

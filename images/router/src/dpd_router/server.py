@@ -45,7 +45,8 @@ from dpd_router.wire.held import Held
 from dpd_router.wire.legs import WireLegs
 
 _SWEEP_SECONDS = 1.0
-_KNOWN_SECONDS = 5.0  # how long the router waits to know its workers before it calls itself started
+_KNOWN_SECONDS = 5.0  # how long the router waits to know its workers before it listens all the same
+_MET_SECONDS = 0.01
 
 
 def new_id() -> str:
@@ -82,11 +83,11 @@ class Router:
         try:
             if self.config.transfer is not None and self.config.transfer.port is not None:
                 self.notices.open(self.config.transfer.host, self.config.transfer.port)
-            port = await self.front.open(self.app)
             chores += [asyncio.create_task(each) for each in self._chores()]
             with suppress(TimeoutError):
                 async with asyncio.timeout(_KNOWN_SECONDS):
-                    await self.discovery.known.wait()
+                    await self._acquainted()
+            port = await self.front.open(self.app)
             self.log.info(f"router of {self.config.namespace}/{self.config.endpoint} listens on port {port}")
             started(port)
             await stop.wait()
@@ -99,6 +100,12 @@ class Router:
             await self.choosing.close()
             await self.tracing.close()
             self.log.flush()
+
+    async def _acquainted(self) -> None:
+        """Wait until the workers are known and were asked: a balancer sends to whoever listens, ready or not."""
+        await self.discovery.known.wait()
+        while not self.health.met():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(_MET_SECONDS)
 
     def _chores(self) -> "list[Coroutine[Any, Any, None]]":
         own = [self.discovery.run(), self.health.run(), self.usage.run(), self._sweep(), self.front.run()]

@@ -30,7 +30,7 @@ class Spares:
     """Objects of the kinds of which the event loop keeps those let go last, a few hundred of each, for reuse.
 
     After a crowd they lie wherever there was room at its height, and one is enough to keep an arena of Python's, 1 MiB.
-    So as many are made at the start, next to each other, and held; when a crowd has gone they take its own ones' place.
+    So as many are made at the start, next to each other, and held; when a crowd has gone they take the place of those.
     """
 
     def __init__(self) -> None:

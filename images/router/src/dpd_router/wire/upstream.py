@@ -16,8 +16,8 @@ from dpd_router.errors import LegDiedError
 from dpd_router.types import Headers
 
 MAX_HEAD = 64 * 1024
-# A machine that is gone says nothing, and a leg that waits would wait for it without end: it is asked after a minute,
-# and taken for gone after two. Leg deadlines do not do it: a prefill has none, as its pages stay where they are.
+# A machine that is gone says nothing, and a leg that waits would wait without end: it is asked after a minute and taken
+# for gone after two. Deadlines do not do it: a prefill is let run after its own, for its pages stay where they are.
 _PROBES = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
