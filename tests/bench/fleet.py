@@ -76,8 +76,9 @@ class Fleet:
 
 def addresses(role: Role, count: int) -> list[Address]:
     """Return so many addresses of a role, with the ports that decoders have."""
-    ports = ((7300,), (7400,)) if role is Role.DECODE else ((), ())
-    return [Address(role, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 8081, *ports, revision="r") for n in range(count)]
+    inits, allocs = ((7300,), (7400,)) if role is Role.DECODE else ((), ())
+    hosts = (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(count))
+    return [Address(role, host, 8081, inits, allocs, revision="r") for host in hosts]
 
 
 def prompt_of(number: int, *, ids: bool) -> Prompt:

@@ -70,14 +70,18 @@ def processes(count: int, requests: int) -> tuple[float, float]:
     """Return requests for a second of processor time, and in a second, of so many processes with 64 clients in all."""
     case = Case(f"{count} processes", 64 // count, requests // count, 1024)
     with _routers(count) as there:
-        for warming in (True, False):
-            before, began = [used_by(each.pid).seconds for each in there], time.monotonic()
-            loads = [_started(each, case, 0.1 if warming else 1.0) for each in there]
-            told = [_told(each, case) for each in loads]
-            seconds = time.monotonic() - began
-            spent = sum(used_by(each.pid).seconds for each in there) - sum(before)
-    answered = sum(each["requests"] for each in told)
+        _loaded(there, case, 0.1)
+        before, began = sum(used_by(each.pid).seconds for each in there), time.monotonic()
+        answered = _loaded(there, case, 1.0)
+        seconds = time.monotonic() - began
+        spent = sum(used_by(each.pid).seconds for each in there) - before
     return answered / spent, answered / seconds
+
+
+def _loaded(there: Sequence[Standing], case: Case, share: float) -> int:
+    """Ask all of them at the same time; return how many requests were answered."""
+    loads = [_started(each, case, share) for each in there]
+    return sum(_told(each, case)["requests"] for each in loads)
 
 
 def _cost(there: Standing, case: Case, *, per_event: bool) -> Cost:
