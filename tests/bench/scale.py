@@ -5,6 +5,7 @@ Usage: python -m bench.scale [--endpoints N] [--pods N]   exits 1 when an edit i
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     followed = [_followed(count) for count in (_FEW, given.pods)]
     owned = _owned(given.endpoints)
     problems = [*owned.lost, *owned.left, *(line for each in followed for line in _problems(each))]
-    found = record(owned, followed)
+    # Of the last quarter of an hour, which is most of the run.
+    found = record(owned, followed, os.getloadavg()[2])
     print("\n".join(" | ".join(row) for table in found.tables for row in table.rows))
     print("\n".join(problems), file=sys.stderr)
     if not problems:
@@ -63,27 +65,28 @@ def _problems(outcome: discovery.Outcome) -> list[str]:
     return [*(f"{each}: asked after it had left" for each in outcome.strays), *odd]
 
 
-def record(owned: endpoints.Outcome, followed: Sequence[discovery.Outcome]) -> Record:
-    """Return the page's section."""
+def record(owned: endpoints.Outcome, followed: Sequence[discovery.Outcome], load: float) -> Record:
+    """Return the page's section; `load` is how many processes wanted a core at a time."""
     return Record(
         name="scale",
         title="Many endpoints, many pods",
         place=8,
         command="make scale",
-        text=_text(owned, followed[-1]),
+        text=_text(owned, followed[-1], load),
         tables=[Table(_phases(owned)), Table(_pods(followed))],
         versions={"Kubernetes": kubernetes_version(), "kwok": kwok_version()},
         data={"endpoints": _plain(asdict(owned)), "pods": [_plain(asdict(each)) for each in followed]},
     )
 
 
-def _text(owned: endpoints.Outcome, most: discovery.Outcome) -> list[str]:
+def _text(owned: endpoints.Outcome, most: discovery.Outcome, load: float) -> list[str]:
     looks = owned.lookups
     return [
         f"A controller with {owned.endpoints} endpoints and a router with {most.pods} pods, beside a real API "
         "server, its controllers and scheduler, on nodes that only the API server has (kwok): their pods are "
         "ready at once, and what is left is what our own programs cost. All of it, Helm included, shares this "
-        "machine.",
+        f"machine, where {load:.0f} processes wanted a core at a time: times are this machine's at that hour, "
+        "processor time and memory are not.",
         "**The controller.** Half of the endpoints are created at once; then the others are created and all "
         "of them edited three times in a row; some are edited alone, there and back; all are deleted. Times "
         "are from the last change's being stored to the status' saying DeploymentComplete of that very "

@@ -16,6 +16,5 @@ def test_endpoints_end_as_their_last_edits_say_and_leave_nothing_behind(tmp_path
         outcome = measure(plane, tmp_path / "controller", endpoints=20, alone=2)
     assert outcome.lost == []
     assert outcome.left == []
-    assert outcome.lookups.errors == 0, outcome.log[-4000:]
     assert "a fault of ours" not in outcome.log
     assert [each.took.count for each in outcome.phases] == [10, 20, 4, 20]

@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dpd_operator.core.kinds import kind_of
@@ -25,6 +26,8 @@ from dpd_operator.core.release import Revision, revisions
 from dpd_operator.seams import ApiError, Kube
 
 _LONGEST_MESSAGE = 1024
+# So often is a write tried that somebody else's comes in between of; after that it is a matter for later.
+_ATTEMPTS = 5
 _LOG = logging.getLogger(__name__)
 
 
@@ -114,15 +117,22 @@ class KubeCluster:
         return f"/api/v1/namespaces/{self._namespace}/secrets"
 
     def _write_finalizers(self, body: Tree, changed: Callable[[list[str]], list[str]]) -> None:
-        """Others write finalizers too: read, change, and write over that very version."""
+        """Others write finalizers too: read, change, and write over that very version, or begin again."""
         path = _endpoint(key_of(body))
-        found = self._kube.get(path)
-        if found is None or found["metadata"]["uid"] != body["metadata"]["uid"]:
-            return
-        finalizers = changed(list(found["metadata"].get("finalizers") or []))
-        version = found["metadata"]["resourceVersion"]
-        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": version}}
-        self._leniently(lambda: self._kube.merge(path, patch))
+        for left in reversed(range(_ATTEMPTS)):
+            found = self._kube.get(path)
+            if found is None or found["metadata"]["uid"] != body["metadata"]["uid"]:
+                return
+            finalizers = changed(list(found["metadata"].get("finalizers") or []))
+            version = found["metadata"]["resourceVersion"]
+            patch = {"metadata": {"finalizers": finalizers, "resourceVersion": version}}
+            try:
+                self._leniently(partial(self._kube.merge, path, patch))
+            except ApiError as error:
+                if error.status != http.HTTPStatus.CONFLICT or not left:
+                    raise
+            else:
+                return
 
     def _leniently(self, write: Callable[[], object]) -> None:
         try:
