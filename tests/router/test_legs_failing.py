@@ -223,6 +223,7 @@ async def test_an_engine_whose_machine_is_gone_is_asked_for_and_not_waited_for_w
     async with engine() as decoder, router(decode=[decoder]) as up:
         assert statuses(await up.post(short())) == [200]
         (upstream, *_) = up.router.connections._open
+        assert upstream._transport is not None
         sock = upstream._transport.get_extra_info("socket")
         asked = [sock.getsockopt(socket.IPPROTO_TCP, each) for each in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
