@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 CACHE = (HERE.parent.parent / ".cache" / "bench").resolve()
 VERSIONS = {"vllm-router": "0.1.17", "sglang-router": "0.3.2", "py-spy": "0.4.3"}
 PATIENCE = 60.0
+AS_IN_THE_IMAGE = {"PYTHONMALLOC": "malloc"}
 NGINX_CONFIG = """
 daemon off; pid {folder}/nginx.pid; error_log stderr warn; worker_processes 1;
 events {{ worker_connections 16384; }}
@@ -97,7 +98,7 @@ def dpd(place: Place, **sections: Any) -> Command:
     }
     file = place.folder / "router.yaml"
     file.write_text(yaml.safe_dump(document))
-    return [sys.executable, "-m", "dpd_router", "--config", str(file)], {}
+    return [sys.executable, "-m", "dpd_router", "--config", str(file)], AS_IN_THE_IMAGE
 
 
 def vllm_router(place: Place) -> Command:
