@@ -60,6 +60,23 @@ def test_the_lead_is_the_prompts_beginning_and_no_more():
     assert estimate(chat("a" * 5000, "b")) == Prompt(1250, "a" * 4096)
 
 
+def test_a_chats_lead_is_how_its_instructions_and_its_first_message_begin_and_does_not_change_as_it_goes_on():
+    system, first = {"role": "system", "content": "s" * 5000}, {"role": "user", "content": "u" * 5000}
+    later = [{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}]
+    wanted = "s" * 4096 + "u" * 4096
+    assert estimate({"messages": [system, first]}).lead == wanted
+    assert estimate({"messages": [system, first, *later]}).lead == wanted
+    assert estimate({"messages": [first, *later], "system": "s" * 5000}).lead == wanted
+    assert estimate({"input": [first, *later], "instructions": "s" * 5000}).lead == wanted
+    assert estimate({"input": "u" * 5000, "instructions": "s" * 5000}).lead == wanted
+    assert estimate({"messages": [{"role": "developer", "content": "s"}, system]}).lead == "s" * 4096
+    assert estimate({"messages": ["no message", first]}).lead == ""
+
+
+def test_a_texts_lead_is_as_long_as_a_chats():
+    assert len(estimate({"prompt": "a" * 9000}).lead) == 8192
+
+
 def test_token_ids_have_a_lead_too():
     assert estimate({"prompt": [11, 22, 33]}).lead == "11,22,33"
     assert estimate({"prompt": [11, 22, 34]}).lead != "11,22,33"

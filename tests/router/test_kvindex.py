@@ -169,13 +169,13 @@ def test_the_holder_is_chosen_and_of_several_the_least_busy():
     assert team.rank(asked(WORDS))[:2] == ["c", "b"]
 
 
-def test_the_longer_holder_is_chosen_though_busier_until_it_has_twice_the_mean():
+def test_the_longer_holder_is_chosen_though_busier_until_it_has_three_requests_more_than_the_least_busy():
     team, hold = kvaware("a", "b", "c", "d")
     hold("a", WORDS)
     hold("b", WORDS[:8])
-    team.load(a=3, b=0, c=2, d=3)
+    team.load(a=3, b=1, c=2, d=3)
     assert team.first(asked(WORDS)) == "a"
-    team.load(a=6)
+    team.load(a=4)
     assert team.first(asked(WORDS)) == "b"
 
 
@@ -247,3 +247,19 @@ def test_few_prompts_are_kept_and_none_twice():
         index.recall(prompt)
         index.recall(prompt)
     assert len(index._recent) == RECENT
+
+
+def test_what_all_prompts_begin_with_comes_to_be_held_by_all_and_nobody_stays_idle():
+    """Whoever holds it first has it alone only until it has three requests more than somebody else."""
+    team = Team("kvaware", *names(8))
+    index = team.strategy.index
+    system = list(range(400))
+    store(index, team.workers[names(8)[0]], system)
+    for number in range(64):
+        ids = [*system, *range(1000 * number + 1000, 1000 * number + 1040)]
+        name = team.first(Prompt(len(ids), f"lead {number}", exact=True, ids=ids))
+        team.begin(name)
+        store(index, team.workers[name], ids)
+    loads = [each.in_flight for each in team.workers.values()]
+    assert sum(loads) == 64
+    assert max(loads) - min(loads) <= 3

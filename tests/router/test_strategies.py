@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dpd_router.stages.estimate import estimate
 from dpd_router.strategies import NAMES, leastload
 from dpd_router.strategies.base import Queue, load
-from dpd_router.strategies.prefixaware import leading_blocks
+from dpd_router.strategies.popular import KNOWN, POPULAR, WINDOW, Popular
+from dpd_router.strategies.prefixaware import STRAYS, PrefixAware
 from router.team import Seen, Team, names, session, text
 
 FOUR = ["a", "b", "c", "d"]
@@ -17,6 +19,12 @@ KEYS = st.text(max_size=40)
 def prompts(count: int, seed: int = 7) -> list:
     dice = random.Random(seed)
     return [text("".join(dice.choices("abcdefgh ", k=5000))) for _ in range(count)]
+
+
+def chat(system, *texts):
+    roles = ["user", "assistant"] * len(texts)
+    said = [{"role": role, "content": content} for role, content in zip(roles, texts, strict=False)]
+    return estimate({"messages": [{"role": "system", "content": system}, *said]})
 
 
 def test_prompts_that_begin_alike_go_to_the_same_worker():
@@ -119,10 +127,97 @@ def test_a_request_without_a_session_goes_to_the_least_busy():
 
 
 @pytest.mark.parametrize(
-    ("length", "counted"), [(0, 0), (10, 10), (1023, 1023), (1024, 1024), (1500, 1024), (4096, 4096), (9000, 4096)]
+    ("popular", "length", "counted"),
+    [
+        (0, 10, 10),
+        (0, 1024, 1024),
+        (0, 1500, 1024),
+        (0, 9000, 1024),
+        (1024, 9000, 2048),
+        (2048, 9000, 4096),
+        (3000, 9000, 4096),
+        (4096, 4500, 4500),
+        (4096, 9000, 9000),
+    ],
 )
-def test_whole_leading_blocks_make_the_key(length, counted):
-    assert len(leading_blocks("a" * length)) == counted
+def test_the_shortest_beginning_that_is_not_popular_makes_the_key(popular, length, counted):
+    """`popular` characters have been sent by everybody."""
+    seen = Popular()
+    for number in range(200):
+        seen.cut("a" * popular + f"{number:04}" * 1500 if popular else f"{number:04}" * 1500, 8)
+    asked = "a" * popular + "b" * (length - popular)
+    assert len(seen.cut(asked, 8)[0]) == counted
+
+
+def test_a_beginning_is_popular_with_half_of_one_workers_part_and_stays_so_with_a_quarter():
+    seen = Popular()
+    kinds = ["often"] + [f"w{number}" for number in range(15)]  # a sixteenth of the requests, of eight workers
+    for number in range(1024):
+        what = seen.cut(kinds[number % 16] if number % 16 == 0 else f"{number}", 8)[2]
+        if number and number % 16 == 0:
+            assert what == (POPULAR if number >= 16 * 7 else KNOWN)
+    for number in range(4096):
+        seen.cut("often" if number % 30 == 0 else f"later {number}", 8)
+    assert seen.cut("often", 8)[2] == POPULAR
+    for number in range(8192):
+        seen.cut(f"much later {number}", 8)
+    assert seen.cut("often", 8)[2] != POPULAR
+
+
+def test_conversations_behind_one_long_system_prompt_stay_apart_and_each_with_its_worker():
+    team, system = Team("prefixaware", *FOUR), "You are a helpful assistant. " * 200
+    opened = [chat(system, f"Question {number}") for number in range(200)]
+    for each in opened:
+        team.first(each)
+    first = [team.first(each) for each in opened]
+    assert max(Counter(first).values()) < 80
+    grown = [chat(system, f"Question {number}", "An answer", "And then?") for number in range(200)]
+    assert [team.first(each) for each in grown] == first
+
+
+def test_routers_that_see_alike_halves_of_the_traffic_come_to_the_same():
+    """What is just about popular may be so for one router and not yet for the other; here nothing is."""
+    dice = random.Random(5)
+    heads = [prompt.lead for prompt in prompts(42)]
+    weights = [40, 20, *[1] * 40]
+    asked = [chat(dice.choices(heads, weights)[0], f"Task {number % 900}") for number in range(6000)]
+    one, other = Team("prefixaware", *names(8)), Team("prefixaware", *names(8))
+    for number, each in enumerate(asked):
+        (one if number % 2 else other).first(each)
+    assert [one.first(each) for each in asked[:1000]] == [other.first(each) for each in asked[:1000]]
+
+
+def test_what_was_too_much_for_its_worker_goes_again_to_who_had_it():
+    team, prompt = Team("prefixaware", *FOUR), prompts(1)[0]
+    favourite, second = team.rank(prompt)[:2]
+    team.load(**{favourite: 8})
+    assert team.first(prompt) == second
+    team.load(**{favourite: 1, second: 0})
+    assert team.first(prompt) == second
+
+
+def test_who_had_a_prompt_may_have_two_requests_more_than_its_share_and_not_three():
+    team, prompt = Team("prefixaware", *FOUR), prompts(1)[0]
+    favourite = team.first(prompt)
+    team.load(**dict.fromkeys(FOUR, 1))
+    bound = 2  # a quarter more than (4 + 1) / 4, rounded up
+    team.load(**{favourite: bound + 1})
+    assert team.first(prompt) == favourite
+    team.load(**{favourite: bound + 3})
+    assert team.first(prompt) != favourite
+
+
+def test_what_is_remembered_of_prompts_is_bounded():
+    strategy: PrefixAware[Seen] = PrefixAware()
+    team = Team(strategy, *FOUR)
+    for number in range(20_000):
+        prompt = text(f"prompt {number}")
+        worker = team.first(prompt)
+        team.load(**{worker: 9})
+        team.first(prompt)
+        team.load(**{worker: 0})
+    assert len(strategy._strays) == 4 * STRAYS
+    assert len(strategy._popular._counts) < 4 * WINDOW[0]
 
 
 def test_half_a_character_is_hashed_like_any_text():

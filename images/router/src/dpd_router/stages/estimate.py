@@ -5,6 +5,7 @@ from typing import Any
 from dpd_router.types import Body, Prompt
 
 CHARACTERS_PER_TOKEN = 4
+# Of instructions and of what follows them, each.
 LEAD_CHARACTERS = 4096
 
 
@@ -17,28 +18,41 @@ def estimate(body: Body) -> Prompt:
     """
     match body:
         case {"messages": list() as messages}:
-            texts = _contents(messages)
-            if "system" in body:
-                texts = [*_contents([{"content": body["system"]}]), *texts]
-            return _of_text(texts[0] if len(texts) == 1 else "".join(texts))
+            return _of_messages(messages, body.get("system"))
         case {"prompt": prompt}:
             return _of_prompt(prompt)
         case {"input": str() as text}:
-            return _of_text("".join(_contents([{"content": body.get("instructions")}, {"content": text}])))
+            return _of_messages([{"content": text}], body.get("instructions"))
         case {"input": list() as items}:
-            return _of_text("".join(_contents([{"content": body.get("instructions")}, *items])))
+            return _of_messages(items, body.get("instructions"))
         case _:
             return Prompt(0, "")
 
 
-def _of_text(text: str) -> Prompt:
-    return Prompt(len(text) // CHARACTERS_PER_TOKEN, text[:LEAD_CHARACTERS])
+def _of_messages(messages: list[Any], system: Any) -> Prompt:
+    if system is not None:
+        messages = [{"role": "system", "content": system}, *messages]
+    texts = _contents(messages)
+    lead = _lead(messages) if len(messages) > 1 else "".join(texts)[:LEAD_CHARACTERS]
+    return Prompt(sum(map(len, texts)) // CHARACTERS_PER_TOKEN, lead)
+
+
+def _lead(messages: list[Any]) -> str:
+    """Return how the instructions begin and how the conversation does: the same as long as it goes on."""
+    head = ""
+    for message in messages:
+        match message:
+            case {"role": "system" | "developer"}:
+                head += "".join(_contents([message]))
+            case _:
+                return head[:LEAD_CHARACTERS] + "".join(_contents([message]))[:LEAD_CHARACTERS]
+    return head[:LEAD_CHARACTERS]
 
 
 def _of_prompt(prompt: Any) -> Prompt:
     match prompt:
         case str():
-            return _of_text(prompt)
+            return Prompt(len(prompt) // CHARACTERS_PER_TOKEN, prompt[: 2 * LEAD_CHARACTERS])
         case [int(), *_]:
             lead = ",".join(map(str, prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN]))
             return Prompt(len(prompt), lead, exact=True, ids=prompt)

@@ -102,6 +102,12 @@ class Share(Generic[C]):
         self._loads: dict[C, int] = {}
         self._total = 0
 
+    def __len__(self) -> int:
+        return len(self._loads)
+
+    def __contains__(self, worker: C) -> bool:
+        return worker in self._loads
+
     def put(self, worker: C) -> None:
         """Count a worker in, at its load of now."""
         self._total += worker.in_flight - self._loads.get(worker, 0)

@@ -1,8 +1,9 @@
 """kvaware: a prompt goes to the worker that holds the most of it, as that worker's own events tell.
 
-A holder may be busier than others, for it has less to do: up to twice the mean. Where nobody holds a prompt's first
-block, where its tokens are not known, and where a worker's events had a gap, prefixaware chooses: prompts that begin
-alike then still meet, and the next one finds its holder.
+A holder may be busier than others, for it has less to do, by two requests and no more: what all prompts begin with is
+held by few at first, and with a share of the mean they would keep it, and the load, to themselves. Where nobody holds a
+prompt's first block, where its tokens are not known, and where a worker's events had a gap, prefixaware chooses:
+prompts that begin alike then still meet, and the next one finds its holder.
 """
 
 from typing import TypeVar
@@ -14,7 +15,8 @@ from dpd_router.types import Candidate, Prompt
 
 C = TypeVar("C", bound=Candidate)
 
-HOLDER_SHARE = 2.0
+# Requests in flight that a holder has fewer of beyond those of the least busy, to be chosen.
+AHEAD = 3
 # Groups of holders that are looked at, the longest first, and holders that are sorted rather than searched for.
 GROUPS = 4
 FEW = 64
@@ -55,7 +57,8 @@ class KvAware(PrefixAware[C]):
 
     def _holders(self, match: Match, most: int, fits: Fits) -> list[C]:
         """Return the least busy of a group. A few are sorted; of many, one comes soon in the order of load."""
-        bound, index = self.share.bound(HOLDER_SHARE), self.index
+        least, index = self.queue.first(1), self.index
+        bound = AHEAD + (least[0].in_flight if least else 0)
         if match.workers.bit_count() <= FEW:
             able = [each for each in index.workers(match.workers) if each.in_flight < bound and fits(each)]
             return sorted(able, key=self.queue.key)[:most]
