@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import torch  # type: ignore[import-not-found]  # lives in the engines' environment
+import torch  # lives in the engines' environment
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # type: ignore[import-not-found]
 

@@ -9,7 +9,7 @@ element. Imported after LMCache's adapter only, see `lmcache_on_cpu`.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch  # type: ignore[import-not-found]
+import torch
 from lmcache.v1.gpu_connector.gpu_connectors import GPUConnectorInterface  # type: ignore[import-not-found]
 
 
