@@ -38,9 +38,10 @@ ABOUT = [
     "Instructions are those of Python that one decision executes, which no other load changes: their number is the "
     "same among ten thousand workers as among ten, or grows with its logarithm. The time grows more than they do, "
     "because the order of ten thousand workers does not fit the processor's nearer caches.",
-    "Of prefixes only kvaware remembers anything, and no more than its `maxBlocks` (a million pairs of worker and "
-    "block here, which is the default): then the index is full, what is new is left out, and memory stays what it is. "
-    "The others hash what is there and keep nothing. Memory is that of the process beyond what it had at first.",
+    "Of prefixes kvaware remembers no more than its `maxBlocks` (a million pairs of worker and block here, which is "
+    "the default): then the index is full, what is new is left out, and memory stays what it is. prefixaware counts "
+    "those of its last requests, 16,384 at most, and remembers as many that it sent elsewhere. The others keep "
+    "nothing. Memory is that of the process beyond what it had at first.",
 ]
 
 
