@@ -13,7 +13,7 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/scale tests/cluster
 
-.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick growth flame e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
+.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick growth flame quality e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -96,6 +96,9 @@ growth: tools ## How cost grows: decisions, streams, bodies, processes, pods, re
 	@code=0; for part in traffic discovery "choices --most-prefixes $(or $(MOST),10000000)" render; do \
 		PYTHONPATH=tests:tools $(BIN)/python -m bench.$$part || code=$$?; done; \
 	PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
+
+quality: tools ## How well strategies choose, and what prefills do to streams: simulated, minutes; docs/benchmarks.md
+	@code=0; PYTHONPATH=tests:tools $(BIN)/python -m bench.quality || code=$$?; PYTHONPATH=tests:tools $(BIN)/python -m bench.interference && PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
 
 flame: tools ## Where the router's time goes under load: docs/flame.svg, and its section in docs/benchmarks.md
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.flame && PYTHONPATH=tests:tools $(BIN)/python -m bench.page
