@@ -86,6 +86,15 @@ def ask(plane: Kubectl, pod: str, prompt: str) -> Any:
     return json.loads(plane.must("run", pod, *how, "--command", "--", *curl, text=body))
 
 
+def served(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an answer, None where nobody could give one just then."""
+    if "choices" not in answer:
+        assert answer["error"]["type"] == "service_unavailable_error", answer
+        print(answer)
+        return None
+    return answer
+
+
 def test_the_documented_manifest_serves_on_gpus_efa_and_huge_pages(operator: Kubectl) -> None:
     apply(operator, documented(NAME))
     complete(operator, NAME)
@@ -128,7 +137,8 @@ def test_it_becomes_colocated_and_disaggregated_again_by_applying(operator: Kube
         complete(operator, NAME)
         deployments = items(operator, "deployments", NAMESPACE, f"app.kubernetes.io/instance={NAME}")
         assert {each["metadata"]["labels"]["app.kubernetes.io/component"] for each in deployments} == roles
-        answer = ask(operator, "curl-changed", LONG)
+        # A router that is leaving may have the first prompt, and has nobody of the former shape to give it to.
+        answer = until(lambda: served(ask(operator, "curl-changed", LONG)), lambda: story(operator))
         assert answer["choices"][0]["finish_reason"] == "length"
 
 
