@@ -86,8 +86,9 @@ cluster: tools kubernetes ## The node alone, with the images, to try things on; 
 cluster-down: $(VENV)/.installed ## End the node and put the machine back as it was
 	@PYTHONPATH=tools $(BIN)/python -m cluster.live down
 
-bench: tools ## Processor time of the router beside nginx and two Rust routers, in turn (an idle machine; about 25 minutes)
-	@code=0; PYTHONPATH=tests:tools $(BIN)/python -m bench.run || code=$$?; PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
+bench: tools ## Every bar: the router beside nginx and two Rust routers, renderer and chart, strategies (an idle machine; about 40 minutes)
+	@code=0; for part in run render quality; do PYTHONPATH=tests:tools $(BIN)/python -m bench.$$part || code=$$?; done; \
+	PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
 
 bench-quick: tools ## The same with a sixth of the load and one round: for a first look, not for a verdict
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run --quick
