@@ -89,7 +89,7 @@ SHAPES = (
         answer=Spread(150, 0.6),
         turns=4.0,
         pause=Spread(4, 0.8),
-        requests=400,
+        requests=1000,
     ),
     Shape(
         "documents",
