@@ -59,7 +59,7 @@ SHAPES = (
         answer=Spread(250, 0.8),
         turns=1.63,
         pause=Spread(123, 1.07),
-        requests=300,
+        requests=500,
     ),
     Shape(
         "chats",
@@ -103,7 +103,7 @@ SHAPES = (
         answer=Spread(110, 0.8),
         turns=2.6,
         pause=Spread(60, 1.0),
-        requests=300,
+        requests=500,
         one_user=False,
     ),
 )
