@@ -27,6 +27,10 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
 
 {{/* Takes the root → the worker collector's configuration. ${env:…} is expanded by the collector. */}}
 {{- define "dpd.collector.file" -}}
+{{ include "dpd.once" (dict "root" . "helper" "dpd.collector.file.text" "with" .) }}
+{{- end }}
+
+{{- define "dpd.collector.file.text" -}}
 {{- $labels := include "dpd.metrics.labels" (dict "root" . "facts" (dict "role" "worker")) | fromYaml -}}
 {{- $_ := set $labels "pod_name" "${env:POD_NAME}" -}}
 {{- $_ := set $labels "node_name" "${env:NODE_NAME}" -}}
@@ -43,6 +47,10 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
 {{- end }}
 
 {{- define "dpd.collector.routerFile" -}}
+{{ include "dpd.once" (dict "root" . "helper" "dpd.collector.routerFile.text" "with" .) }}
+{{- end }}
+
+{{- define "dpd.collector.routerFile.text" -}}
 {{- $labels := dict
   "resource_name" (include "dpd.name" .)
   "namespace" (include "dpd.namespace" .)

@@ -29,6 +29,10 @@ roles is in their arguments and their lmcache.yaml. $(NAME) is expanded by Kuber
 
 {{/* Takes {root, facts} → YAML list of EnvVar. */}}
 {{- define "dpd.env" -}}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.env.list" "of" .facts.role "with" .) }}
+{{- end }}
+
+{{- define "dpd.env.list" -}}
 - name: POD_IP
   valueFrom: {fieldRef: {fieldPath: status.podIP}}
 - name: POD_NAME

@@ -62,7 +62,7 @@ dpd_own_names.py: |
 
 {{/* The same, for a role that runs with LMCache at all; what is mounted at /etc/lmcache. Takes {root, facts}. */}}
 {{- define "dpd.cache.configured" -}}
-{{- if .facts.lmcache }}{{ include "dpd.lmcache.data" . | trim }}{{ end -}}
+{{- if .facts.lmcache }}{{ include "dpd.once" (dict "root" .root "helper" "dpd.lmcache.data" "of" .facts.role "with" .) | trim }}{{ end -}}
 {{- end }}
 
 {{- define "dpd.lmcache.configMap" -}}

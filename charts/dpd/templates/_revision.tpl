@@ -68,6 +68,6 @@ it works: a change of those, of a sidecar or of the router leaves the revision a
 {{/* The label of a pod, nothing when colocated: there is nobody to pair with. Takes {root, role}. */}}
 {{- define "dpd.revision.label" -}}
 {{- if has .role (list "prefill" "decode") -}}
-inference.sagemaker.aws.amazon.com/dpd-revision: {{ include "dpd.revision.facts" .root | sha256sum | trunc 10 | quote }}
+inference.sagemaker.aws.amazon.com/dpd-revision: {{ include "dpd.once" (dict "root" .root "helper" "dpd.revision.facts" "with" .root) | sha256sum | trunc 10 | quote }}
 {{- end }}
 {{- end }}

@@ -34,8 +34,12 @@ worker:
     kv_connector_extra_config: {discard_partial_chunks: false}
 {{- end }}
 
-{{/* Takes {root, role} → YAML of the facts that the worker pod renders from. */}}
+{{/* Takes {root, role} → JSON of the facts that the worker pod renders from. */}}
 {{- define "dpd.role" -}}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.role.facts" "of" .role "with" .) }}
+{{- end }}
+
+{{- define "dpd.role.facts" -}}
 {{- $values := .root.Values -}}
 {{- $row := get (include "dpd.role.rows" . | fromYaml) .role -}}
 {{- $spec := ternary (dict) $values (hasKey $row "section") -}}

@@ -12,6 +12,10 @@
 
 {{/* Takes {root, role} → nginx.conf of that role: what is off leaves no trace in it. */}}
 {{- define "dpd.proxy.conf" -}}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.proxy.conf.text" "of" .role "with" .) }}
+{{- end }}
+
+{{- define "dpd.proxy.conf.text" -}}
 {{- $limits := include "dpd.proxy.limits" . -}}
 {{- $capture := include "dpd.capture.settings" . -}}
 {{- $parts := list -}}

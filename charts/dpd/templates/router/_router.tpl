@@ -20,6 +20,10 @@
 {{- end }}
 
 {{- define "dpd.router.file" -}}
+{{ include "dpd.once" (dict "root" . "helper" "dpd.router.file.text" "with" .) }}
+{{- end }}
+
+{{- define "dpd.router.file.text" -}}
 {{- $root := . -}}
 {{- $file := dict
   "listen" (dict "host" "0.0.0.0" "port" 8080)
