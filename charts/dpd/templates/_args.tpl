@@ -5,7 +5,7 @@ Results travel as JSON, for a template can return nothing but text.
 
 {{/* Whether a word is a flag: -1, -.5 and {"json": 1} are values. Prints "true" or nothing. */}}
 {{- define "dpd.args.isFlag" -}}
-{{- if regexMatch "^--?[A-Za-z]" . }}true{{ end }}
+{{- if and (hasPrefix "-" .) (regexMatch "^--?[A-Za-z]" .) }}true{{ end }}
 {{- end }}
 
 {{/* vLLM's short flags and the long ones they stand for. */}}
@@ -36,7 +36,7 @@ tp: tensor-parallel-size
 
 {{/* The one name of a flag: --no-max_num_seqs=3, --max-num-seqs and --max_num_seqs are all max-num-seqs. */}}
 {{- define "dpd.args.key" -}}
-{{- $word := regexReplaceAll "=.*" (. | replace "\n" " ") "" -}}
+{{- $word := splitList "=" . | first | replace "\n" " " -}}
 {{- if hasPrefix "--" $word -}}
 {{ $word | trimPrefix "--" | replace "_" "-" | trimPrefix "no-" }}
 {{- else -}}
@@ -91,23 +91,26 @@ Takes {base, over}, two lists of words → JSON list of words. Each flag of `ove
 {{ toJson $merged }}
 {{- end }}
 
-{{/* Takes {args, key} → "true" when the flag is among the words, else nothing. */}}
-{{- define "dpd.args.has" -}}
-{{- $key := .key -}}
-{{- $found := "" -}}
-{{- range .args }}{{ if and (include "dpd.args.isFlag" .) (eq (include "dpd.args.key" .) $key) }}{{ $found = "true" }}{{ end }}{{ end -}}
-{{ $found }}
-{{- end }}
-
-{{/* Takes {args, key} → the flag's value (the last one given, as the engine reads it), or nothing. */}}
-{{- define "dpd.args.value" -}}
-{{- $key := .key -}}
-{{- $value := "" -}}
-{{- range include "dpd.args.segments" .args | fromJsonArray -}}
-  {{- if eq .key $key -}}
-    {{- $head := first .words -}}
-    {{- if contains "=" $head }}{{ $value = regexReplaceAll "^[^=]*=" $head "" }}{{ else }}{{ $value = index (append .words "") 1 }}{{ end -}}
+{{/* A list of words → JSON of each flag's value (the last one given, as the engine reads it), "" for a flag without one. */}}
+{{- define "dpd.args.flags" -}}
+{{- $flags := dict -}}
+{{- range include "dpd.args.segments" . | fromJsonArray -}}
+  {{- $head := first .words -}}
+  {{- if contains "=" $head -}}
+    {{- $_ := set $flags .key (regexReplaceAll "^[^=]*=" $head "") -}}
+  {{- else -}}
+    {{- $_ := set $flags .key (index (append .words "") 1) -}}
   {{- end -}}
 {{- end -}}
-{{ $value }}
+{{ toJson $flags }}
+{{- end }}
+
+{{/* Takes {args, key} → "true" when the flag is among the words, else nothing. */}}
+{{- define "dpd.args.has" -}}
+{{- if hasKey (include "dpd.args.flags" .args | fromJson) .key }}true{{ end -}}
+{{- end }}
+
+{{/* Takes {args, key} → the flag's value, or nothing. For a role's arguments the facts have them all: see "dpd.role". */}}
+{{- define "dpd.args.value" -}}
+{{ get (include "dpd.args.flags" .args | fromJson) .key }}
 {{- end }}

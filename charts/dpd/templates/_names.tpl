@@ -90,6 +90,10 @@ inference.sagemaker.aws.amazon.com/dpd-role: {{ .component }}
 {{- end }}
 
 {{- define "dpd.labels" -}}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.labels.text" "of" .component "with" .) }}
+{{- end }}
+
+{{- define "dpd.labels.text" -}}
 {{ include "dpd.labels.pod" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}

@@ -22,9 +22,8 @@ ledger of fields; a path into a list is looked at as far as the list.
 {{- include "dpd.notes.secrets" . -}}
 {{- if .Values.pdSpec -}}
 {{- $decode := include "dpd.role" (dict "root" . "role" "decode") | fromJson -}}
-{{- $args := $decode.args -}}
 {{- $ranks := int $decode.ranks -}}
-{{- if not (has (include "dpd.args.value" (dict "args" $args "key" "data-parallel-size")) (list "" "1")) }}
+{{- if not (has (get $decode.flags "data-parallel-size") (list "" "1")) }}
   --data-parallel-size: copies of one engine in a pod share its transfer ports, and only the first gets them; raise replicas
 {{- end -}}
 {{- if and (eq (include "dpd.transfer.lmcache" .) "true") (not .Values.transfer.pagesPerDecoder) }}
@@ -36,7 +35,6 @@ ledger of fields; a path into a list is looked at as far as the list.
 
 {{/* The model's name in a request: --served-model-name's first, --model's, or the words that stand for it. */}}
 {{- define "dpd.notes.model" -}}
-{{- $args := (include "dpd.role" (dict "root" . "role" (ternary "decode" "worker" (not (empty .Values.pdSpec)))) | fromJson).args -}}
-{{- $served := include "dpd.args.value" (dict "args" $args "key" "served-model-name") -}}
-{{ $served | default (include "dpd.args.value" (dict "args" $args "key" "model")) | default (include "dpd.model.path" .) }}
+{{- $flags := (include "dpd.role" (dict "root" . "role" (ternary "decode" "worker" (not (empty .Values.pdSpec)))) | fromJson).flags -}}
+{{ get $flags "served-model-name" | default (get $flags "model") | default (include "dpd.model.path" .) }}
 {{- end }}

@@ -46,7 +46,7 @@ worker:
 {{- if hasKey $row "section" }}{{ $spec = get $values.pdSpec $row.section | default dict }}{{ end -}}
 {{- $resources := ternary $spec.resources $values.worker.resources (hasKey $row "section") | default dict -}}
 {{- $args := include "dpd.role.args" (dict "root" .root "role" .role "row" $row "spec" $spec) | fromJsonArray -}}
-{{- $ranks := include "dpd.args.value" (dict "args" $args "key" "tensor-parallel-size") | default "1" | int -}}
+{{- $flags := include "dpd.args.flags" $args | fromJson -}}
 {{- $limits := $resources.limits | default dict -}}
 {{- $gpus := 0 -}}
 {{- range $key, $count := $limits }}{{ if regexMatch "^nvidia\\.com/(gpu|mig-.+)$" $key }}{{ $gpus = add $gpus (int $count) }}{{ end }}{{ end -}}
@@ -58,7 +58,8 @@ worker:
   "replicas" (ternary 1 $spec.replicas (kindIs "invalid" $spec.replicas))
   "nodeSelector" (ternary $spec.nodeSelector nil (hasKey $row "section"))
   "args" $args
-  "ranks" $ranks
+  "flags" $flags
+  "ranks" (get $flags "tensor-parallel-size" | default "1" | int)
   "gpus" $gpus
   "efa" (and (hasKey $row "section") (eq $values.transfer.fabric "efa"))
   "lmcache" (eq (include "dpd.lmcache.enabled" .root) "true")

@@ -17,7 +17,7 @@ stays as it is.
 {{- $triggers := list -}}
 {{- if eq .place.role "decode" -}}
   {{- $facts := include "dpd.role" (dict "root" .root "role" "decode") | fromJson -}}
-  {{- $running := max 1 (floor (mulf $targets.runningShare (include "dpd.args.value" (dict "args" $facts.args "key" "max-num-seqs") | float64))) -}}
+  {{- $running := max 1 (floor (mulf $targets.runningShare (get $facts.flags "max-num-seqs" | float64))) -}}
   {{- $triggers = append $triggers (list "running" (printf "sum(vllm:num_requests_running%s)" $series) $running) -}}
   {{- with include "dpd.autoscaling.buffer" .root -}}
     {{- $use := printf "sum(max by (pod_name) (lmcache:local_cache_usage%s)) / %s" $series . -}}

@@ -18,6 +18,10 @@ An autoScalingSpec whose triggers all lack what they measure or its target scale
 always writes such a one. Without any trigger at all the defaults of the role hold.
 */}}
 {{- define "dpd.autoscaling" -}}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.autoscaling.facts" "of" .role "with" .) }}
+{{- end }}
+
+{{- define "dpd.autoscaling.facts" -}}
 {{- $path := get (include "dpd.autoscaling.places" .root | fromYaml) .role -}}
 {{- $spec := .root.Values -}}
 {{- range ternary list (splitList "." ($path | default "")) (empty $path) }}{{ $spec = get ($spec | default dict) . }}{{ end -}}

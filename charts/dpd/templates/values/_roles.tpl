@@ -9,9 +9,10 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $shared := include "dpd.args.value" (dict "args" (.Values.worker.args | default list) "key" "port") -}}
 {{- range $role := list "prefill" "decode" -}}
 {{- $facts := include "dpd.role" (dict "root" $ "role" $role) | fromJson -}}
-{{- $written := include "dpd.args.value" (dict "args" $facts.args "key" "tensor-parallel-size") | default "1" -}}
+{{- $written := get $facts.flags "tensor-parallel-size" | default "1" -}}
 {{- if not (regexMatch "^[1-9][0-9]*$" $written) }}
 {{ $facts.path }}.args: --tensor-parallel-size is {{ $written | quote }}; write a whole number
 {{- else if eq $.Values.transfer.bufferDevice "cuda" -}}
@@ -21,8 +22,7 @@
 {{ $facts.path }}.resources.limits: {{ int $facts.gpus }} GPUs, and --tensor-parallel-size is {{ int $facts.ranks }}; ask for {{ int $facts.ranks }}, or lower the flag
 {{- end -}}
 {{- end -}}
-{{- $given := include "dpd.args.value" (dict "args" $facts.args "key" "port") -}}
-{{- $shared := include "dpd.args.value" (dict "args" ($.Values.worker.args | default list) "key" "port") -}}
+{{- $given := get $facts.flags "port" -}}
 {{- if and $given (ne $given $shared) (ne $given (int $.Values.worker.modelInvocationPort.containerPort | toString)) }}
 {{ $facts.path }}.args: --port is {{ $given }} and worker.modelInvocationPort.containerPort is {{ int $.Values.worker.modelInvocationPort.containerPort }}; make them the same
 {{- end -}}
