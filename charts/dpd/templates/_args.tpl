@@ -68,6 +68,10 @@ Takes {base, over}, two lists of words → JSON list of words. Each flag of `ove
 `base`, where the first one stood; flags that `base` lacks follow at the end. Words without a flag stay in front.
 */}}
 {{- define "dpd.args.merge" -}}
+{{- if .over }}{{ include "dpd.args.merged" . }}{{ else }}{{ toJson .base }}{{ end -}}
+{{- end }}
+
+{{- define "dpd.args.merged" -}}
 {{- $over := include "dpd.args.segments" .over | fromJsonArray -}}
 {{- $replacing := dict -}}
 {{- range $over }}{{ $_ := set $replacing .key (concat (get $replacing .key | default list) .words) }}{{ end -}}

@@ -74,7 +74,7 @@
 
 {{/* What a Deployment or Service selects pods by; it can never change. Takes {root, component}. */}}
 {{- define "dpd.selector" -}}
-app: {{ ternary (include "dpd.router.name" .root) (include "dpd.name" .root) (eq .component "router") | quote }}
+app: {{ if eq .component "router" }}{{ include "dpd.router.name" .root | quote }}{{ else }}{{ include "dpd.name" .root | quote }}{{ end }}
 app.kubernetes.io/component: {{ .component | quote }}
 {{- end }}
 

@@ -11,22 +11,19 @@ podSelector:
     {{- toYaml .selector | nindent 4 }}
 {{- end }}
 
-{{/* Takes {root, role} → YAML list of ingress rules. */}}
+{{/* Takes {root, role, workloads} → YAML list of ingress rules. */}}
 {{- define "dpd.network.ingress" -}}
-{{- $workloads := include "dpd.workloads" .root | fromYaml -}}
 {{- if eq .role "router" }}
-{{- include "dpd.network.router" (dict "root" .root "workloads" $workloads) }}
+{{- include "dpd.network.router" . }}
 {{- else }}
-{{- include "dpd.network.worker" (dict "root" .root "role" .role "workloads" $workloads) }}
+{{- include "dpd.network.worker" . }}
 {{- end }}
-{{- if eq (include "dpd.network.metrics" .) "[]" | not }}
 - ports:
     {{- include "dpd.network.metrics" . | fromJsonArray | toYaml | nindent 4 }}
   {{- with .root.Values.networkPolicy.metricsFrom }}
   from:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-{{- end }}
 {{- end }}
 
 {{/* Ports that only tell. */}}
