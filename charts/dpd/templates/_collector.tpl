@@ -31,7 +31,7 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
 {{- end }}
 
 {{- define "dpd.collector.file.text" -}}
-{{- $labels := include "dpd.metrics.labels" (dict "root" . "facts" (dict "role" "worker")) | fromYaml -}}
+{{- $labels := include "dpd.metrics.labels" (dict "root" . "facts" (dict "role" "worker")) | fromJson -}}
 {{- $_ := set $labels "pod_name" "${env:POD_NAME}" -}}
 {{- $_ := set $labels "node_name" "${env:NODE_NAME}" -}}
 {{- $_ := set $labels "metric_source" "model-container" -}}

@@ -14,7 +14,7 @@ nodeSelector:
 {{- $affinity := dict -}}
 {{- with include "dpd.affinity.node" $values | fromYaml }}{{ $_ := set $affinity "nodeAffinity" . }}{{ end -}}
 {{- if and (ne .facts.role "worker") (not $topology.availabilityZone) (ne (get $topology "sameAZ" | toString) "false") -}}
-  {{- $_ := set $affinity "podAffinity" (include "dpd.affinity.zone" (dict "root" .root "topology" $topology) | fromYaml) -}}
+  {{- $_ := set $affinity "podAffinity" (include "dpd.affinity.zone" (dict "root" .root "topology" $topology) | fromJson) -}}
 {{- end -}}
 {{- with $affinity }}
 affinity:
@@ -49,15 +49,15 @@ preferredDuringSchedulingIgnoredDuringExecution:
 {{/*
 All workers of the endpoint in one zone, wherever the first one lands. It is a rule on EFA, whose traffic never leaves a
 zone, and wherever topologySpec is given, whose sameAZ is true unless it says otherwise; else a preference, for nodes
-without a zone label could never meet the rule.
+without a zone label could never meet the rule. → JSON.
 */}}
 {{- define "dpd.affinity.zone" -}}
 {{- $term := dict
   "topologyKey" "topology.kubernetes.io/zone"
   "labelSelector" (dict "matchLabels" (dict "app" (include "dpd.name" .root) "deploying-service" "hyperpod-inference")) -}}
 {{- if or (eq .root.Values.transfer.fabric "efa") .topology -}}
-{{ dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term) | toYaml }}
+{{ dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term) | toJson }}
 {{- else -}}
-{{ dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $term)) | toYaml }}
+{{ dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $term)) | toJson }}
 {{- end }}
 {{- end }}

@@ -5,7 +5,7 @@
 {{- if ne (get (.Values.metrics | default dict) "enabled" | toString) "false" }}true{{ end -}}
 {{- end }}
 
-{{/* Labels whose value is known when the chart renders. Takes {root, facts}. */}}
+{{/* Labels whose value is known when the chart renders, as JSON. Takes {root, facts}. */}}
 {{- define "dpd.metrics.labels" -}}
 {{- $labels := dict
   "resource_name" (include "dpd.name" .root)
@@ -16,7 +16,7 @@
   "instance_type" (.root.Values.instanceType | default "")
   "dpd_role" (ternary "" .facts.role (eq .facts.role "worker")) -}}
 {{- range $name, $value := .root.Values.monitoring.labels }}{{ if $value }}{{ $_ := set $labels $name $value }}{{ end }}{{ end -}}
-{{ toYaml $labels }}
+{{ toJson $labels }}
 {{- end }}
 
 {{/* Takes {root, env, envFrom}. */}}

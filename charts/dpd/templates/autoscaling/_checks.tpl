@@ -6,7 +6,7 @@
 autoscaling.aws.roleArn: set beside identityOwner workload, and KEDA assumes a role in its own name only; empty one of them
 {{- end -}}
 {{- end -}}
-{{- range $role, $path := include "dpd.autoscaling.places" . | fromYaml -}}
+{{- range $role, $path := include "dpd.autoscaling.places" . | fromJson -}}
 {{- $place := include "dpd.autoscaling" (dict "root" $ "role" $role) | fromJson -}}
 {{- if $place -}}
 {{- $context := dict "root" $ "place" $place "path" $path -}}

@@ -1,15 +1,12 @@
-{{/* What may scale: one row per workload, with where its autoScalingSpec is written. */}}
+{{/* What may scale: JSON of each workload and where its autoScalingSpec is written. */}}
 
 {{- define "dpd.autoscaling.places" -}}
+{{- $places := dict "worker" "autoScalingSpec" -}}
 {{- if .Values.pdSpec -}}
-prefill: pdSpec.autoScalingSpec.prefillAutoScaling
-decode: pdSpec.autoScalingSpec.decodingAutoScaling
-{{- else -}}
-worker: autoScalingSpec
-{{- end }}
-{{- if eq (include "dpd.router.enabled" .) "true" }}
-router: intelligentRoutingSpec.autoScalingSpec
-{{- end }}
+  {{- $places = dict "prefill" "pdSpec.autoScalingSpec.prefillAutoScaling" "decode" "pdSpec.autoScalingSpec.decodingAutoScaling" -}}
+{{- end -}}
+{{- if eq (include "dpd.router.enabled" .) "true" }}{{ $_ := set $places "router" "intelligentRoutingSpec.autoScalingSpec" }}{{ end -}}
+{{ toJson $places }}
 {{- end }}
 
 {{/*
@@ -22,7 +19,7 @@ always writes such a one. Without any trigger at all the defaults of the role ho
 {{- end }}
 
 {{- define "dpd.autoscaling.facts" -}}
-{{- $path := get (include "dpd.autoscaling.places" .root | fromYaml) .role -}}
+{{- $path := get (include "dpd.autoscaling.places" .root | fromJson) .role -}}
 {{- $spec := .root.Values -}}
 {{- range ternary list (splitList "." ($path | default "")) (empty $path) }}{{ $spec = get ($spec | default dict) . }}{{ end -}}
 {{- if or (empty $path) (not (kindIs "map" $spec)) -}}

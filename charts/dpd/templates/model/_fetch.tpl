@@ -101,7 +101,7 @@ initContainers:
 {{- define "dpd.container.prefetch" -}}
 {{- $prefetch := .root.Values.prefetch -}}
 {{- $root := ternary (dict "runAsNonRoot" false "runAsUser" 0 "runAsGroup" 0) dict (not (empty (include "dpd.prefetch.folder" .root))) -}}
-{{- $resources := $prefetch.resources | default (include "dpd.prefetch.resources" . | fromYaml) -}}
+{{- $resources := $prefetch.resources | default (include "dpd.prefetch.resources" . | fromJson) -}}
 name: {{ include "dpd.prefetch.container" .root }}
 image: {{ $prefetch.image | default .root.Values.worker.image | quote }}
 command:
@@ -131,7 +131,7 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* As much as the worker after it, devices apart: a pod asks for the larger of both, so this costs nothing. */}}
+{{/* As much as the worker after it, devices apart, as JSON: a pod asks for the larger of both, so this costs nothing. */}}
 {{- define "dpd.prefetch.resources" -}}
 {{- $kinds := list "cpu" "memory" "ephemeral-storage" -}}
 {{- $found := dict -}}
@@ -141,5 +141,5 @@ volumeMounts:
   {{- range $kinds }}{{ if hasKey $held . }}{{ $_ := set $kept . (get $held .) }}{{ end }}{{ end -}}
   {{- if $kept }}{{ $_ := set $found $part $kept }}{{ end -}}
 {{- end -}}
-{{ toYaml $found }}
+{{ toJson $found }}
 {{- end }}

@@ -113,7 +113,7 @@ volumeMounts:
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
 - name: INVOCATION_PATH
   value: {{ include "dpd.router.invocationPath" .root | quote }}
-{{- $fixed := include "dpd.metrics.labels" . | fromYaml }}
+{{- $fixed := include "dpd.metrics.labels" . | fromJson }}
 {{- range $name := keys $fixed | sortAlpha }}
 - name: METRIC_LABEL_{{ upper $name }}
   value: {{ get $fixed $name | quote }}

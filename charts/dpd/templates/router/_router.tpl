@@ -40,16 +40,16 @@
 {{- $roles := list "worker" -}}
 {{- if .Values.pdSpec -}}
   {{- $roles = list "prefill" "decode" -}}
-  {{- $_ := set $file "transfer" (include "dpd.transfer.section" . | fromYaml) -}}
+  {{- $_ := set $file "transfer" (include "dpd.transfer.section" . | fromJson) -}}
 {{- end -}}
 {{- $pools := dict -}}
 {{- range $roles -}}
   {{- $_ := set $pools . (list (include "dpd.discovery.entry" (dict "root" $root "role" .) | fromJson)) -}}
 {{- end -}}
 {{- $_ := set $file "pools" $pools -}}
-{{- $_ := set $file "timeouts" (merge (include "dpd.router.surface.timeouts" . | fromYaml) $file.timeouts) -}}
+{{- $_ := set $file "timeouts" (merge (include "dpd.router.surface.timeouts" . | fromJson) $file.timeouts) -}}
 {{- range $name := list "timeouts" "health" "ejection" "fallback" -}}
   {{- with get $root.Values.router $name }}{{ $_ := set $file $name (merge (deepCopy .) (get $file $name | default dict)) }}{{ end -}}
 {{- end -}}
-{{ merge $file (include "dpd.router.surface" . | fromYaml) | toYaml }}
+{{ merge $file (include "dpd.router.surface" . | fromJson) | toYaml }}
 {{- end }}

@@ -14,7 +14,7 @@ the router reads again as they change.
 {{- end -}}
 {{- end }}
 
-{{/* Sections of the router's file, as YAML; keys that are left out have the router's defaults. */}}
+{{/* Sections of the router's file, as JSON; keys that are left out have the router's defaults. */}}
 {{- define "dpd.router.surface" -}}
 {{- $file := dict "metrics" (dict "host" "0.0.0.0" "port" 9090) -}}
 {{- if include "dpd.router.tls.secretName" . -}}
@@ -33,7 +33,7 @@ the router reads again as they change.
 {{- with .Values.router.logs }}{{ $_ := set $file "logs" . }}{{ end -}}
 {{- with include "dpd.tracing.section" . | fromJson }}{{ $_ := set $file "tracing" . }}{{ end -}}
 {{- with pick .Values.router.limits "headBytes" "bodyBytes" "heldBytes" "connections" }}{{ $_ := set $file "limits" (include "dpd.integers" . | fromYaml) }}{{ end -}}
-{{ toYaml $file }}
+{{ toJson $file }}
 {{- end }}
 
 {{/* A map of whole numbers as YAML; as values they would be written 1e+06 from a million on, which is no whole number. */}}
@@ -43,9 +43,9 @@ the router reads again as they change.
 {{- end }}
 {{- end }}
 
-{{/* Times of the router's file, over those that the chart works out. */}}
+{{/* Times of the router's file, over those that the chart works out, as JSON. */}}
 {{- define "dpd.router.surface.timeouts" -}}
-{{ pick .Values.router.limits "headSeconds" "requestSeconds" "stalledSeconds" | toYaml }}
+{{ pick .Values.router.limits "headSeconds" "requestSeconds" "stalledSeconds" | toJson }}
 {{- end }}
 
 {{- define "dpd.router.surface.mounts" -}}

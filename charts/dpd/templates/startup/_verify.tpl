@@ -52,7 +52,7 @@ LMCACHE_CONFIG_FILE LMCACHE_ENABLE_PD LMCACHE_PD_ROLE LMCACHE_PD_BUFFER_SIZE LMC
 
 {{/*
 Of the worker's variables those, and what $(NAME) in them names, which stands earlier; no secret of the engine's own. A
-file of the user's own may lie beside the model, which is not mounted here, so it is not asked for.
+file of the user's own may lie beside the model, which is not mounted here, so it is not asked for. → JSON list.
 */}}
 {{- define "dpd.verify.env" -}}
 {{- $wanted := dict -}}
@@ -65,14 +65,14 @@ file of the user's own may lie beside the model, which is not mounted here, so i
     {{- range regexFindAll "[$][(][^)]+[)]" (.value | default "") -1 }}{{ $_ := set $wanted (trimPrefix "$(" . | trimSuffix ")") true }}{{ end -}}
   {{- end -}}
 {{- end -}}
-{{ toYaml $env }}
+{{ toJson $env }}
 {{- end }}
 
 {{- define "dpd.verify.container" -}}
 {{- $efa := include "dpd.verify.efa" . | int -}}
 {{- $told := concat (include "dpd.verify.role" . | fromJsonArray) (list "--fabric" .root.Values.transfer.fabric) -}}
 {{- if $efa }}{{ $told = concat $told (list "--efa" (toString $efa)) }}{{ end -}}
-{{- $resources := include "dpd.prefetch.resources" . | fromYaml -}}
+{{- $resources := include "dpd.prefetch.resources" . | fromJson -}}
 {{- if $efa -}}
   {{- $devices := dict "vpc.amazonaws.com/efa" (toString $efa) -}}
   {{- $resources = dict
@@ -83,7 +83,7 @@ name: verify-worker
 image: {{ .root.Values.worker.image | quote }}
 command:
   {{- concat (include "dpd.verify.program" . | fromJsonArray) (list "settings") $told | toYaml | nindent 2 }}
-{{- with include "dpd.verify.env" . | fromYamlArray }}
+{{- with include "dpd.verify.env" . | fromJsonArray }}
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -52,13 +52,13 @@ null
 {{- end }}
 
 {{/*
-The router's section. Each router owns its share of every buffer. A prefiller's ranks tell one router of several that a
+The router's section, as JSON. Each router owns its share of every buffer. A prefiller's ranks tell one router of several that a
 transfer is complete, whichever they are connected to, so where there are several none waits for it: the prefiller's
 answer comes after its writes.
 */}}
 {{- define "dpd.transfer.section" -}}
 {{- if eq (include "dpd.transfer.nixl" .) "true" -}}
-connector: nixl
+{"connector": "nixl"}
 {{- else -}}
 {{- $ranks := (include "dpd.role" (dict "root" . "role" "decode") | fromJson).ranks -}}
 {{- $routers := include "dpd.transfer.routers" . | fromJson -}}
@@ -76,6 +76,6 @@ connector: nixl
 {{- if $bytes -}}
   {{- $_ := set $section "bufferBytes" (int64 $bytes) -}}
 {{- end -}}
-{{ toYaml $section }}
+{{ toJson $section }}
 {{- end -}}
 {{- end }}

@@ -11,7 +11,7 @@ that sets one to null takes the default away, and Helm does so before the schema
 {{- end -}}
 {{- if kindIs "map" $held.held -}}
 {{- range $keys -}}
-{{- if or (not (hasKey $held.held .)) (kindIs "invalid" (get $held.held .)) }}
+{{- if kindIs "invalid" (index $held.held .) }}
 {{ $path }}.{{ . }}: null, and the chart reads it; leave it out to have its default
 {{- end -}}
 {{- end -}}
