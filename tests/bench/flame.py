@@ -44,7 +44,7 @@ TRIED = [
     "for reference cycles was 8 % of it, and is done less often. All of it together took between a fifth and a third "
     "off a small request; sorting headers once where they come in, taking idle connections and estimates without "
     "waiting, and passing a stream's pieces through fewer hands took another quarter.",
-    "What is left has no summit: a request makes some 120 calls of Python functions and 200 of C's, none of which takes "
+    "What is left has no summit: a request makes some 120 calls of Python functions and 200 of C's, and none takes "
     "a twentieth. They belong to what a router is for: framing, limits, the decision with its reason, the workers' "
     "loads, events, metrics and three lines of log. A way for short requests past tasks and events would be a second "
     "implementation of all that, and was not taken.",
