@@ -9,7 +9,23 @@ import sys
 from collections.abc import Sequence
 
 from bench.bars import Bar, bars
-from bench.cases import ALONE, BODIES, CASES, DIRECT, EVENTS, PD, REQUESTS, RUST, TLS, US, Case, Figure, Found, peers_of
+from bench.cases import (
+    ALONE,
+    BARE,
+    BODIES,
+    CASES,
+    DIRECT,
+    EVENTS,
+    PD,
+    REQUESTS,
+    RUST,
+    TLS,
+    US,
+    Case,
+    Figure,
+    Found,
+    peers_of,
+)
 from bench.measure import build, chosen, measure, slow_readers, streams
 from bench.peers import VERSIONS
 from bench.record import Axis, Record, Table, installed, write
@@ -42,7 +58,7 @@ def main() -> int:
     for _ in range(rounds):
         for case in CASES:
             _round(found, case, chosen(peers_of(case), options.only), share)
-        for peer in chosen(peers_of(ALONE), options.only):
+        for peer in chosen([each for each in peers_of(ALONE) if each != BARE], options.only):
             memory.setdefault(peer, []).append(streams(peer))
             print(f"{'2,000 streams':38} {peer:14} {memory[peer][-1]:6.1f} MB", flush=True)
     slow = [slow_readers(US) for _ in range(rounds)]

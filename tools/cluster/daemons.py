@@ -41,7 +41,7 @@ class Daemons:
         if _runs(pid, name):
             os.kill(pid, signal.SIGTERM if name in _ASKED else signal.SIGKILL)
             deadline = time.monotonic() + _PATIENCE_SECONDS
-            while _runs(pid, name) and time.monotonic() < deadline:
+            while _lives(pid) and time.monotonic() < deadline:
                 time.sleep(_PAUSE_SECONDS)
             if _runs(pid, name):
                 os.kill(pid, signal.SIGKILL)
@@ -73,11 +73,25 @@ def _runs(pid: int, name: str) -> bool:
     return name in _command(pid)
 
 
+def _lives(pid: int) -> bool:
+    """Say whether any thread of a process is still there: the last one has its sockets, when its command is gone."""
+    try:
+        states = [_state(each) for each in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return Path(f"/proc/{pid}/task").exists()  # one that ended while it was looked at
+    return any(each not in ("Z", "X") for each in states)
+
+
 def _command(pid: int) -> str:
     """Return the command of a process that lives, else nothing."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = _state(Path(f"/proc/{pid}"))
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
     return "" if state == "Z" else command
+
+
+def _state(process: Path) -> str:
+    """Return the letter of a process' or a thread's state. Raises OSError when it is gone."""
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
