@@ -1,7 +1,8 @@
 """What is served where: generation goes down the path, the rest is answered here."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from dpd_router.errors import (
     RouterError,
     UnavailableError,
 )
+from dpd_router.fastpath import FastPath
 from dpd_router.metrics import CONTENT_TYPE, Metrics
 from dpd_router.path import Path
 from dpd_router.pool import Pool, Role
@@ -45,6 +47,11 @@ class App:
     trouble: Callable[[], str | None]
     tell_error: Callable[[str], None]
     access: AccessLog
+    fast: FastPath | None = None
+
+    def begin(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """Answer one exchange: by the fast path, or in what is returned."""
+        return None if self.fast is not None and self.fast.take(exchange) else self.serve(exchange)
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one exchange, whatever happens."""

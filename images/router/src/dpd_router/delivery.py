@@ -4,6 +4,7 @@ A request whose client has been told nothing yet is not lost with its decoder: a
 When the leg may have been received that happens once and no more, for what killed one decoder may kill the next.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -17,7 +18,7 @@ from dpd_router.errors import (
     UpstreamLateError,
 )
 from dpd_router.fallbacks import Fallbacks, Slot
-from dpd_router.handoff import Handoff
+from dpd_router.handoff import NO_HANDOFF, Handoff
 from dpd_router.pool import Pool, Worker
 from dpd_router.seams import Client, Legs
 from dpd_router.stages.decode import decode
@@ -27,6 +28,8 @@ from dpd_router.types import End, Outcome, Policy, Reason, Request, Step
 
 C = TypeVar("C", bound=Client)
 OK, SERVER_ERROR = 200, 500
+Going = Callable[[Callable[[int], None]], Awaitable[Outcome]]
+"""What sees a leg through that was begun already: it takes what is to be told of the first byte, as `relay` does."""
 
 
 class _DiedError(Exception):
@@ -65,8 +68,22 @@ class Delivery(Generic[C]):
         finally:
             slot.free()
 
+    async def adopt(self, request: Request, worker: Worker, client: C, trace: Trace, going: Going) -> End:
+        """See a leg through that is under way, of a prompt that nothing was transferred of."""
+        try:
+            return await self._relay(request, NO_HANDOFF, worker, client, trace, Slot(None), going)
+        except _DiedError:
+            return await self._elsewhere(request, NO_HANDOFF, worker, client, trace, unreached=False)
+
     async def _relay(
-        self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace, slot: Slot
+        self,
+        request: Request,
+        handoff: Handoff,
+        worker: Worker,
+        client: C,
+        trace: Trace,
+        slot: Slot,
+        going: Going | None = None,
     ) -> End:
         """Run one decode leg. Raises ConnectFailedError, and _DiedError when another decoder may be given the leg."""
         read = False
@@ -81,10 +98,13 @@ class Delivery(Generic[C]):
                 read = True
                 handoff.free()
 
-        call = decode(trace.onward(request), handoff.params)
-        trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
         try:
-            outcome = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
+            if going is not None:
+                outcome = await going(first)
+            else:
+                call = decode(trace.onward(request), handoff.params)
+                trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
+                outcome = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
         except LegDiedError as error:
             outcome, died = Outcome(End.UPSTREAM_DIED, 0), error
         except ConnectFailedError:

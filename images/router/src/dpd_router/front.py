@@ -64,7 +64,7 @@ class Front:
         """Listen, and return the port of clients. Raises OSError."""
         self._reload()
         config, tls = self.config, self.config.surface.tls
-        make = partial(Downstream, app.serve, app.turned_away, config.limits, self.doors, self.new_id)
+        make = partial(Downstream, app.begin, app.turned_away, config.limits, self.doors, self.new_id)
         certificates = self.certificates
         if certificates is None:
             port = await self._serve(lambda: make(self.gate.admit), config.host, config.port)
@@ -84,9 +84,9 @@ class Front:
 
     async def _open_metrics(self, app: App, host: str, port: int) -> None:
         routes = Routes.of_metrics()
-        served = replace(app, routes=routes)
+        served = replace(app, routes=routes, fast=None)
         admit = Gate(routes, None, time.monotonic, Rates(None, {})).admit
-        make = partial(Downstream, served.serve, served.turned_away, self.config.limits, self.own, self.new_id, admit)
+        make = partial(Downstream, served.begin, served.turned_away, self.config.limits, self.own, self.new_id, admit)
         self.metrics_port = await self._serve(make, host, port)
 
     async def _serve(self, make: Callable[[], Downstream], host: str, port: int) -> int:

@@ -18,6 +18,7 @@ from dpd_router.wire.downstream import Doors
 LAST_SHARE = 0.1  # of the grace, for what those who were told leave behind
 LAST_SECONDS = 10.0
 SILENT_SECONDS = 1.0  # how long a connection brings nothing until it is closed under its client's hands
+_LOOK_SECONDS = 0.02
 TURNS = 3  # of the loop, so that one of them reads and accepts
 
 
@@ -63,8 +64,11 @@ class Leaving:
             await asyncio.sleep(silent / 10)
 
     async def _wait(self, seconds: float) -> None:
-        if self.doors.tasks:
-            await asyncio.wait(set(self.doors.tasks), timeout=max(0.0, seconds))
+        """Wait until nobody is being served, so many seconds at the most."""
+        clock = asyncio.get_running_loop().time
+        last = clock() + seconds
+        while self.doors.serving and clock() < last:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def end(tasks: "list[asyncio.Task[Any]]") -> None:

@@ -1,13 +1,13 @@
 """The path of a request: the stages, one after the other, and what they act on."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import msgspec
 
 from dpd_router.chooser import Chooser
-from dpd_router.delivery import Delivery
+from dpd_router.delivery import Delivery, Going
 from dpd_router.errors import RouterError
 from dpd_router.handoff import NO_HANDOFF, Handoff
 from dpd_router.handover import Handover
@@ -48,19 +48,30 @@ class Path(Generic[C]):
             ask = msgspec.structs.replace(ask, headers=place.arrived())
         trace = Trace(ask.request_id, self.clock, self.tell, place)
         trace.add(Step.ACCEPTED, path=ask.path, method=ask.method, bytes=len(ask.body), caller=ask.caller)
+        await self._conclude(self._run(ask, client, trace), client, trace)
+        return trace
+
+    async def adopt(self, ask: Ask, client: C, trace: Trace, worker: Worker, going: Going) -> None:
+        """See a request through that was sent straight to a worker and met something on its way; to its ENDED event.
+
+        `trace` has what happened so far.
+        """
+        request = accept(ask, self.policy.invocation)
+        await self._conclude(self.delivery.adopt(request, worker, client, trace, going), client, trace)
+
+    async def _conclude(self, running: Awaitable[End], client: C, trace: Trace) -> None:
         client.explain(lambda: verdict(trace.events, debug=self.policy.explain))
         code = ""
         try:
-            end = await self._run(ask, client, trace)
+            end = await running
         except RouterError as error:
             client.refuse(error)
             code = error.code
             end = End.UNAVAILABLE if error.status >= 500 else End.REFUSED
         trace.add(Step.ENDED, status=client.status, end=end, bytes=client.bytes_out, code=code)
         self.report(observe(trace.events))
-        if place is not None:
-            self.tracer.end(place, trace.events)
-        return trace
+        if trace.place is not None:
+            self.tracer.end(trace.place, trace.events)
 
     async def _run(self, ask: Ask, client: C, trace: Trace) -> End:
         request = accept(ask, self.policy.invocation)

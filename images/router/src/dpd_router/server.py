@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Any
 
 from dpd_router.access import AccessLog
@@ -22,9 +21,11 @@ from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery, discovery_of
 from dpd_router.drains import Drains
 from dpd_router.fallbacks import Fallbacks
+from dpd_router.fastpath import FastPath, Told
 from dpd_router.front import Front, front
 from dpd_router.handover import Handover
 from dpd_router.health import Health
+from dpd_router.ids import Ids
 from dpd_router.leaving import Leaving, end
 from dpd_router.logs import Log
 from dpd_router.metrics import Metrics
@@ -47,11 +48,6 @@ from dpd_router.wire.legs import WireLegs
 _SWEEP_SECONDS = 1.0
 _KNOWN_SECONDS = 5.0  # how long the router waits to know its workers before it listens all the same
 _MET_SECONDS = 0.01
-
-
-def new_id() -> str:
-    """Return an id that no router ever gave before."""
-    return token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +115,8 @@ class Router:
             await tidy.look(len(self.doors.inside) + self.connections.count())
             self.connections.expire()
             self.front.expire(loop.time())
+            if self.app.fast is not None:
+                self.app.fast.expire(loop.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +134,8 @@ class _Parts:
     metrics: Metrics
     access: AccessLog
     tracing: Tracing
+    doors: Doors
+    new_id: Ids
 
     def report(self, record: Record) -> None:
         """Count and log a request that has ended."""
@@ -147,6 +147,7 @@ def assemble(config: Config, log: Log) -> Router:
     """Put a router together; must be called inside a running loop."""
     encoder = prepared(config)
     timing, transfer, standing = config.timing, config.transfer or Transfer(), config.standing
+    new_id = Ids()
     pool = Pool(new_id()[:8], transfer.buffers, standing.ejection)
     background, doors, notices = Background(), Doors(Held(config.limits.held_bytes)), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
@@ -154,7 +155,7 @@ def assemble(config: Config, log: Log) -> Router:
     own_metrics = config.surface.metrics is None
     routes = Routes(config.policy.invocation, metrics=own_metrics, sagemaker=config.sagemaker)
     entrance = front(config, routes, doors, log, new_id)
-    metrics = Metrics(routes.paths, pool, lambda: len(background), lambda: len(doors.tasks))
+    metrics = Metrics(routes.paths, pool, lambda: len(background), lambda: doors.serving)
     waits = (standing.fallback_queue, standing.fallback_seconds)
     fallbacks = Fallbacks(standing.fallbacks, config.policy.retry_after, *waits)
     chosen = choosing(config, encoder, pool, legs, log)
@@ -163,7 +164,9 @@ def assemble(config: Config, log: Log) -> Router:
     tracing = tracing_of(config.surface.tracing, config.endpoint, config.namespace, time.monotonic, log.warning)
     metrics.join(chosen.gauges, vitals, Expiry(entrance.certificate_ends), tracing)
     access = AccessLog(log, config.surface.logs.sample)
-    parts = _Parts(config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access, tracing)
+    parts = _Parts(
+        config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access, tracing, doors, new_id
+    )
     retry_after = config.policy.retry_after
     return Router(
         config=config,
@@ -200,6 +203,7 @@ def _usage(parts: _Parts) -> Usage:
 
 def _app(parts: _Parts, routes: Routes, entrance: Front) -> App:
     path = _path(parts)
+    fast = _fast(parts, routes, path)
     return App(
         routes=routes,
         openapi=document(routes),
@@ -212,7 +216,19 @@ def _app(parts: _Parts, routes: Routes, entrance: Front) -> App:
         trouble=lambda: entrance.trouble,
         tell_error=parts.log.error,
         access=parts.access,
+        fast=fast,
     )
+
+
+def _fast(parts: _Parts, routes: Routes, path: Path[Answering]) -> FastPath | None:
+    """Return the way of plain requests; None where every request is counted, traced or looked at for its session."""
+    config = parts.config
+    looked_at = config.surface.tracing is not None or config.policy.session is not None or config.policy.explain
+    if looked_at or config.routing.tokenizer.mode != "estimate":
+        return None
+    told = Told(parts.log.of, parts.report, parts.metrics.count_caller, parts.log.error)
+    fixed = (parts.doors, told, config.timing.deadlines)
+    return FastPath(config.policy, routes, parts.pool, parts.chosen.chooser, parts.legs, path, *fixed)
 
 
 def _path(parts: _Parts) -> Path[Answering]:
@@ -227,7 +243,7 @@ def _path(parts: _Parts) -> Path[Answering]:
         notices=parts.notices,
         background=parts.background,
         drains=drains,
-        new_id=new_id,
+        new_id=parts.new_id,
     )
     delivery: Delivery[Answering] = Delivery(config.policy, pool, legs, drains, parts.fallbacks)
     tell, clock, tracer = parts.log.of, time.monotonic, parts.tracing.tracer

@@ -46,6 +46,11 @@ class Trace:
         self._span, headers = self.place.leg()
         return msgspec.structs.replace(request, headers=headers)
 
+    def recall(self, step: Step, at: float, **detail: Any) -> None:
+        """Append an event that happened at another time and was told then."""
+        detail["request_id"] = self._request_id
+        self.events.append(Event(step, at, detail))
+
     def add(self, step: Step, **detail: Any) -> float:
         """Append one event and return its time."""
         detail["request_id"] = self._request_id

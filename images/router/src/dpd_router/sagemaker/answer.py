@@ -13,7 +13,7 @@ from dpd_router.sagemaker.eventstream import CONTENT_TYPE, exception, parts
 from dpd_router.sagemaker.faults import answer_to, in_stream, model_error
 from dpd_router.types import Ask, Headers
 from dpd_router.wire.exchange import Exchange, Source
-from dpd_router.wire.upstream import ResponseHead
+from dpd_router.wire.parsing import ResponseHead
 
 _VARIANT = (b"x-amzn-invoked-production-variant", b"AllTraffic")
 _ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"

@@ -88,13 +88,17 @@ def verdict(events: list[Event], *, debug: bool = False) -> str:
     `disaggregated; reason=threshold`, and with `debug` who was asked and for how many tokens.
     """
     last = {event.step: event for event in events}
-    route, reason = _way(last)
-    said = f"{route}; reason={reason}"
+    said = said_of(*_way(last))
     if not debug:
         return said
     decided = last.get(Step.DECIDED)
     more = [f"tokens={decided.detail['tokens']}"] if decided else []
     return "; ".join([said, *more, *(f"{name}={worker}" for name, worker in _workers(events).items())])
+
+
+def said_of(route: Route, reason: Reason) -> str:
+    """Return a decision as a response says it."""
+    return f"{route}; reason={reason}"
 
 
 def access(record: Record) -> dict[str, str | int | float]:
@@ -146,11 +150,18 @@ def _between(start: Event | None, stop: Event | None) -> float | None:
     return None if start is None or stop is None else stop.at - start.at
 
 
+def decided(tokens: int, threshold: int, *, disaggregate: bool) -> str:
+    """Return the line of a decision, as HyperPod's router writes it."""
+    return f"Conditional routing: estimated_tokens={tokens}, threshold={threshold}, disaggregate={disaggregate}"
+
+
+def decode_sent(worker: str, tag: str, request_id: str) -> str:
+    """Return the line of a request that goes to a decoder."""
+    return f"request to decoder: decoder={worker} tag={tag} request_id={request_id}"
+
+
 def _decided(detail: dict[str, Any]) -> str:
-    return (
-        f"Conditional routing: estimated_tokens={detail['tokens']}, threshold={detail['threshold']}, "
-        f"disaggregate={detail['disaggregate']}"
-    )
+    return decided(detail["tokens"], detail["threshold"], disaggregate=detail["disaggregate"])
 
 
 def _prefill_sent(detail: dict[str, Any]) -> str:
@@ -179,7 +190,7 @@ def _fell_back(detail: dict[str, Any]) -> str:
 
 
 def _decode_sent(detail: dict[str, Any]) -> str:
-    return f"request to decoder: decoder={detail['worker']} tag={detail['tag']} request_id={detail['request_id']}"
+    return decode_sent(detail["worker"], detail["tag"], detail["request_id"])
 
 
 def _drained(detail: dict[str, Any]) -> str:

@@ -5,15 +5,21 @@ from dpd_router.types import Decision, Outlook, Policy, Prompt, Reason, Request
 
 def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) -> Decision:
     """Return where the request goes. A prompt of exactly the threshold is disaggregated; threshold 0 takes all."""
-    for applies, reason in (
-        (outlook.decoders == 0, Reason.NO_WORKER),
-        (request.relayed, Reason.RELAYED),
-        (outlook.colocated, Reason.COLOCATED),
-        (prompt.tokens < policy.threshold, Reason.SHORT),
-    ):
-        if applies:
-            return Decision(disaggregate=False, reason=reason)
+    reason = of_short(prompt.tokens, policy, outlook, relayed=request.relayed)
+    if reason is not None:
+        return Decision(disaggregate=False, reason=reason)
     return _of_long(request, prompt, policy, outlook)
+
+
+def of_short(tokens: int, policy: Policy, outlook: Outlook, *, relayed: bool) -> Reason | None:
+    """Return why a prompt goes to a decoder whatever else it is; None for one that may be disaggregated."""
+    if outlook.decoders == 0:
+        return Reason.NO_WORKER
+    if relayed:
+        return Reason.RELAYED
+    if outlook.colocated:
+        return Reason.COLOCATED
+    return Reason.SHORT if tokens < policy.threshold else None
 
 
 def _of_long(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) -> Decision:

@@ -24,7 +24,9 @@ ENDS_HERE = _HOP | {
 }
 """A client's headers that go no further: its connection's, what is written anew, and what only the router may say."""
 DECISION = b"x-dpd-decision"
-_ANSWERED_ANEW = _HOP | {b"x-request-id", DECISION}
+_DECISION = DECISION.decode()
+ANSWERED_ANEW = _HOP | {b"x-request-id", DECISION}
+"""An engine's headers that go no further."""
 _CONNECTION = b"connection"
 _PHRASES = {each.value: each.phrase.encode() for each in HTTPStatus}
 _FRAMING = frozenset({b"transfer-encoding", b"content-length"})
@@ -32,12 +34,22 @@ _FRAMING = frozenset({b"transfer-encoding", b"content-length"})
 
 def request_message(call: Call, host: str, request_id: str) -> bytes:
     """Return an upstream request as bytes: the call's headers, which are end-to-end; our framing; the body."""
-    told = b"".join([b"%b: %b\r\n" % pair for pair in call.headers])
-    body = call.body
-    line = f"{call.method} {call.target} HTTP/1.1\r\nhost: {host}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
+    told = joined(call.headers)
     if call.method == "POST":
-        return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, told, len(body), body)
-    return b"%b%b\r\n%b" % (line, told, body)
+        return posted(call.target, host, request_id, told, call.body)
+    line = f"{call.method} {call.target} HTTP/1.1\r\nhost: {host}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
+    return b"%b%b\r\n%b" % (line, told, call.body)
+
+
+def posted(target: str, host: str, request_id: str, told: bytes, body: bytes) -> bytes:
+    """Return an upstream request that has a body; `told` are its headers as they stand in a head."""
+    line = f"POST {target} HTTP/1.1\r\nhost: {host}\r\nx-request-id: {request_id}\r\n".encode("latin-1")
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, told, len(body), body)
+
+
+def joined(headers: Headers) -> bytes:
+    """Return headers as they stand in a head."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
 
 
 def response_head(
@@ -51,14 +63,18 @@ def response_head(
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, phrase(status))]
     for name, value in headers:
         lower = name.lower()
-        if lower in _ANSWERED_ANEW or lower in nominated or (lower in _FRAMING and not keep_framing):
+        if lower in ANSWERED_ANEW or lower in nominated or (lower in _FRAMING and not keep_framing):
             continue
         lines.append(b"%b: %b\r\n" % (name, value))
-    lines.append(b"x-request-id: %b\r\n" % request_id.encode("latin-1"))
-    if decision:
-        lines.append(b"%b: %b\r\n" % (DECISION, decision.encode("latin-1")))
-    lines.append(b"connection: keep-alive\r\n\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    lines.append(end_of_head(request_id, keep_alive=keep_alive, decision=decision))
     return b"".join(lines)
+
+
+def end_of_head(request_id: str, *, keep_alive: bool, decision: str) -> bytes:
+    """Return what the router itself says in a head, which is its last lines."""
+    said = f"{_DECISION}: {decision}\r\n" if decision else ""
+    kept = "keep-alive" if keep_alive else "close"
+    return f"x-request-id: {request_id}\r\n{said}connection: {kept}\r\n\r\n".encode("latin-1")
 
 
 def named_by_connection(headers: Headers) -> set[bytes]:

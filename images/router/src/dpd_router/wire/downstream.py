@@ -8,26 +8,34 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from dpd_router.errors import RequestTimeoutError, RouterError, UnavailableError
 from dpd_router.stages.stream import response_head
 from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.heads import Heads
 from dpd_router.wire.held import Held
 from dpd_router.wire.reader import Admit, Incoming, Limits, RequestReader
 
 # How long a refused client may go on sending: closing at once would destroy the answer on its way.
 LINGER_SECONDS = 2.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-Serve = Callable[[Exchange], Awaitable[None]]
+Serve = Callable[[Exchange], Coroutine[Any, Any, None] | None]
+"""Answers an exchange: at once, and then says so to it when it is over, or in what is returned."""
 
 
 class Doors:
-    """What all connections share: whether the house still takes guests, who is inside, and what they brought."""
+    """What all connections share: whether the house still takes guests, who is inside, and what they brought.
+
+    `serving` counts the requests that are being answered; `tasks` are those of whom it takes one.
+    """
 
     def __init__(self, held: Held | None = None) -> None:
         self.held = held or Held()
+        self.heads = Heads()
         self.open = True
+        self.serving = 0
         self.inside: set[Downstream] = set()
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -53,7 +61,7 @@ class Downstream(asyncio.Protocol):
         self._doors = doors
         self._new_id = new_id
         self._loop = asyncio.get_running_loop()
-        self._reader = RequestReader(limits, new_id, admit, doors.held)
+        self._reader = RequestReader(limits, new_id, admit, doors.held, doors.heads)
         self._waiting: deque[Incoming] = deque()
         self._error: RouterError | None = None
         self._current: Exchange | None = None
@@ -61,6 +69,7 @@ class Downstream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._since = self._loop.time()
         self._turned_away = False
+        self._held_back = False
         self._choked_at = 0.0
         self.choked = False
         self.write: Callable[[bytes], None] = _nowhere
@@ -173,34 +182,45 @@ class Downstream(asyncio.Protocol):
     def _next(self) -> None:
         """Serve the next request, answer a broken one, or go on reading."""
         if self._waiting:
-            self._current = exchange = Exchange(self._waiting.popleft(), self)
-            self._task = task = self._loop.create_task(self._run(exchange))
-            self._doors.tasks.add(task)
+            self._current = exchange = Exchange(self._waiting.popleft(), self, self._over)
+            self._doors.serving += 1
+            answering = self._serve(exchange)
+            if answering is not None:
+                self._task = task = self._loop.create_task(self._run(exchange, answering))
+                self._doors.tasks.add(task)
         elif self._error is not None:
             self._turn_away(self._error)
         elif self._reader.continue_owed:
             self._reader.continue_owed = False
             self.write(_CONTINUE)
 
-    async def _run(self, exchange: Exchange) -> None:
+    async def _run(self, exchange: Exchange, answering: "Coroutine[Any, Any, None]") -> None:
         try:
-            await self._serve(exchange)
+            await answering
         finally:
             if self._task is not None:
                 self._doors.tasks.discard(self._task)
                 self._task = None
-            self._doors.held.give(len(exchange.ask.body))
-            self._current = None
-            self._since = self._loop.time()
-            if exchange.abrupt:
-                self._reset()
-            elif not exchange.ended or not exchange.keep_alive:
-                self.close()
-            elif self._transport is not None:
+            self._over(exchange)
+
+    def _over(self, exchange: Exchange) -> None:
+        """Go on after a request, or end with it."""
+        self._doors.serving -= 1
+        self._doors.held.give(len(exchange.ask.body))
+        self._current = None
+        self._since = self._loop.time()
+        if exchange.abrupt:
+            self._reset()
+        elif not exchange.ended or not exchange.keep_alive:
+            self.close()
+        elif self._transport is not None:
+            if self._held_back:
+                self._held_back = False
                 self._transport.resume_reading()
-                self._next()
+            self._next()
 
     def _hold(self) -> None:
+        self._held_back = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 

@@ -5,10 +5,12 @@ from typing import Protocol
 
 from dpd_router.errors import RouterError
 from dpd_router.seams import Client
-from dpd_router.stages.stream import broken_stream_event, response_head
+from dpd_router.stages.stream import broken_stream_event, end_of_head, response_head
 from dpd_router.types import Ask, Reply
+from dpd_router.wire.answers import AnswerHead
+from dpd_router.wire.heads import Known
+from dpd_router.wire.parsing import ResponseHead
 from dpd_router.wire.reader import Incoming
-from dpd_router.wire.upstream import ResponseHead
 
 CLIENT_LEFT = 499
 _EVENT_STREAM = b"text/event-stream"
@@ -66,29 +68,36 @@ class Answering(Client, Protocol):
         """End a relayed response that came whole."""
 
 
-class Exchange:
-    """Writes one response. `status` is 0 until a head was sent."""
+def _nobody(_exchange: "Exchange") -> None:
+    """Be told of an end that nobody waits for."""
 
-    def __init__(self, incoming: Incoming, outlet: Outlet) -> None:
+
+class Exchange:
+    """Writes one response. `status` is 0 until a head was sent; `over` is told when nothing more is to be done."""
+
+    # What most exchanges never change is the class's.
+    _source: Source | None = None
+    _sent = 0
+    _head = b""
+    _tail = b""
+    _chunked = False
+    _events = False
+    _length: int | None = None
+    _last_words: bytes | None = None
+    _decision: Callable[[], str] = str
+    bytes_out = 0
+    gone = False
+    ended = False
+    keep_alive = False
+    abrupt = False
+    when_gone: Callable[[], None] | None = None
+    tell: Callable[[RouterError], None] | None = None  # who words a cut, when not we
+
+    def __init__(self, incoming: Incoming, outlet: Outlet, over: "Callable[[Exchange], None]" = _nobody) -> None:
         self.ask = incoming.ask
         self._incoming = incoming
         self._outlet = outlet
-        self._source: Source | None = None
-        self._sent = 0
-        self._head = b""
-        self._tail = b""
-        self._chunked = False
-        self._events = False
-        self._length: int | None = None
-        self._last_words: bytes | None = None
-        self.bytes_out = 0
-        self.gone = False
-        self.ended = False
-        self.keep_alive = False
-        self.abrupt = False
-        self.when_gone: Callable[[], None] | None = None
-        self.tell: Callable[[RouterError], None] | None = None  # who words a cut, when not we
-        self._decision: Callable[[], str] = str
+        self._over = over
 
     @property
     def status(self) -> int:
@@ -99,6 +108,15 @@ class Exchange:
     def refusal(self) -> RouterError | None:
         """Return why the request was turned away by its head alone, None when it was not."""
         return self._incoming.refusal
+
+    @property
+    def known(self) -> Known | None:
+        """Return the request's head, where that had come before."""
+        return self._incoming.known
+
+    def over(self) -> None:
+        """Let the connection go on: whoever served this request is done with it."""
+        self._over(self)
 
     @property
     def raw(self) -> bool:
@@ -159,6 +177,21 @@ class Exchange:
             keep_framing=keep_framing,
             decision=self._decision(),
         )
+        if not more:
+            self._send_head()
+        if self._outlet.choked:
+            source.pause()
+
+    def start_plain(self, head: AnswerHead, source: Source, *, more: bool) -> None:
+        """Begin to relay a 200 with an announced end to a client of HTTP/1.1, as `start` does."""
+        self._sent = 200
+        self._source = source
+        self._chunked = head.length is None
+        self._events = head.events
+        self._length = head.length
+        self.keep_alive = keep = self._incoming.keep_alive and self._outlet.lingering
+        said = end_of_head(self.ask.request_id, keep_alive=keep, decision=self._decision())
+        self._head = head.told + said
         if not more:
             self._send_head()
         if self._outlet.choked:

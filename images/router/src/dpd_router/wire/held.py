@@ -15,11 +15,15 @@ class Held:
 
     def take(self, size: int) -> None:
         """Count bytes in. Raises UnavailableError, and counts none, when there would be too many."""
-        if self.most is not None and self.now + size > self.most:
+        if not self.fits(size):
             self.refused += 1
             text = "The router holds as many bytes of requests as it may; try again later."
             raise UnavailableError(text, code="too_many_bytes", retry_after=RETRY_AFTER)
         self.now += size
+
+    def fits(self, size: int) -> bool:
+        """Say whether there is room for so many bytes more."""
+        return self.most is None or self.now + size <= self.most
 
     def give(self, size: int) -> None:
         """Count bytes out."""

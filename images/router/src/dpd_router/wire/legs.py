@@ -1,5 +1,6 @@
 """The path's upstream side on real connections."""
 
+import asyncio
 from collections.abc import Callable
 from secrets import token_hex
 
@@ -10,8 +11,10 @@ from dpd_router.stages.stream import request_message
 from dpd_router.types import Call, End, Outcome, Reply
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.deadlines import Deadlines, Watchdog
-from dpd_router.wire.exchange import Answering
-from dpd_router.wire.upstream import ResponseHead, Upstream
+from dpd_router.wire.exchange import Answering, Exchange
+from dpd_router.wire.parsing import ResponseHead
+from dpd_router.wire.quick import Owner, QuickLeg
+from dpd_router.wire.upstream import Upstream
 
 MAX_COLLECTED = 16 * 1024 * 1024
 MAX_ERROR = 1024 * 1024
@@ -209,8 +212,43 @@ class WireLegs:
         sink = _Relay(upstream, client, self._deadlines, streams=call.streams, hold=hold, first=first)
         client.when_gone = sink.client_left
         name = self._name(client.ask.request_id)
+        going = upstream.begin(request_message(call, worker.name, name), sink)
+        return await self._see_through(going, sink, upstream, client, name)
+
+    def quick(
+        self, worker: Worker, exchange: Exchange, owner: Owner, clock: Callable[[], float], *, streams: bool
+    ) -> QuickLeg | None:
+        """Return a leg over a kept connection, to be sent; None where none to the worker is kept."""
+        address = worker.address
+        upstream = self._connections.kept(address.host, address.port)
+        if upstream is None:
+            return None
+        return QuickLeg(upstream, exchange, self._name(exchange.ask.request_id), owner, clock, streams=streams)
+
+    def ended(self, leg: QuickLeg) -> None:
+        """Take a leg's connection back, whatever became of the leg."""
+        self._names.discard(leg.name)
+        self._connections.release(leg.upstream)
+
+    async def adopt(self, leg: QuickLeg, client: Answering, *, first: Callable[[int], None]) -> Outcome:
+        """See a quick leg through that met what it does not handle. Raises LegDiedError."""
+        upstream = leg.upstream
+        if leg.told or leg.late:
+            self.ended(leg)
+            raise LegDiedError(leg.why, told=leg.told, late=leg.late)
+        if client.gone:
+            upstream.forsake()
+            self.ended(leg)
+            return Outcome(End.CLIENT_LEFT, 0)
+        sink = _Relay(upstream, client, self._deadlines, streams=leg.streams, hold=False, first=first)
+        client.when_gone = sink.client_left
+        return await self._see_through(upstream.adopt(leg.kept, sink), sink, upstream, client, leg.name)
+
+    async def _see_through(
+        self, going: "asyncio.Future[None]", sink: _Relay, upstream: Upstream, client: Answering, name: str
+    ) -> Outcome:
         try:
-            await upstream.begin(request_message(call, worker.name, name), sink)
+            await going
             if sink.unreachable:
                 raise LegDiedError(_NO_ENGINE, late=sink.status == _GATEWAY_TIMEOUT)
             sink.finish(self._retry_after)

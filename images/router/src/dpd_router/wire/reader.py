@@ -10,6 +10,7 @@ from dpd_router.errors import BadRequestError, BodyTooLargeError, HeadTooLargeEr
 from dpd_router.types import Admission, Ask
 from dpd_router.types import Headers as Pairs
 from dpd_router.wire.framing import Headers, body_framing, check_framing, request_id, target
+from dpd_router.wire.heads import Heads, Known
 from dpd_router.wire.held import Held
 
 Admit = Callable[[str, Pairs], Admission]
@@ -36,21 +37,30 @@ class Limits:
 
 _UNKNOWN = Admission(())
 _EXPECT = b"expect"
+# What belongs to one message and not to its head alone.
+_UNLIKE = frozenset({_EXPECT, b"transfer-encoding", b"upgrade"})
+LESSONS = 8
+"""So many heads of a connection are remembered, the latest at a time: a client whose heads all differ has none."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One whole request and what its connection needs to know of it; with a `refusal` its body was let go."""
+    """One whole request and what its connection needs to know of it; with a `refusal` its body was let go.
+
+    `known` is its head, where that had come before.
+    """
 
     ask: Ask
     http_1_0: bool
     keep_alive: bool
     refusal: RouterError | None = None
+    known: Known | None = None
 
 
 class RequestReader:
     """Parses one connection's requests, one after the other. `new_id` makes a request id when the client sent none.
 
-    `admit` sees every head before the body is taken; `held` counts bodies, those of the requests it returned as well.
+    `admit` sees every head before the body is taken; `held` counts bodies, those of the requests it returned as well;
+    `heads` are those that came before, on any connection.
     """
 
     def __init__(
@@ -59,8 +69,12 @@ class RequestReader:
         new_id: Callable[[], str],
         admit: Admit = lambda _, headers: Admission(headers),
         held: Held | None = None,
+        heads: Heads | None = None,
     ):
         self._held = held or Held()
+        self._heads = heads or Heads()
+        self._known: Known | None = None
+        self._lessons = LESSONS
         self._kept = 0
         self._limits = limits
         self._new_id = new_id
@@ -95,6 +109,10 @@ class RequestReader:
         if self.closing or self.error is not None:
             return []
         between = not self.busy
+        if between and self._known is not None:
+            again = self._again(self._known, data)
+            if again is not None or self.error is not None:
+                return [again] if again is not None else []
         try:
             self._parse(data)
             if self.in_head:
@@ -106,7 +124,38 @@ class RequestReader:
         except httptools.HttpParserError as error:
             self.error = BadRequestError(f"The request is not HTTP/1.1: {error}.", code="bad_framing")
         ready, self._ready = self._ready, []
+        if between and self._lessons and len(ready) == 1:
+            self._learn(data, ready[0])
         return ready
+
+    def _again(self, known: Known, data: bytes) -> Incoming | None:
+        """Return a request that came whole and whose head is known; None for what the parser has to look at."""
+        body = known.body(data)
+        if body is None or len(body) > self._limits.body_bytes or not self._held.fits(len(body)):
+            return None
+        admission = self._admit(known.path, known.headers)
+        if admission.body_bytes is not None and len(body) > admission.body_bytes:
+            self._body_limit = admission.body_bytes
+            self.error = admission.refusal or self._too_large()
+            return None
+        if admission.refusal is None:
+            self._held.take(len(body))
+        else:
+            body = b""
+        identity = known.request_id or self._new_id()
+        ask = Ask("POST", known.path, known.query, admission.headers, body, identity, admission.caller)
+        return Incoming(ask, http_1_0=False, keep_alive=True, refusal=admission.refusal, known=known)
+
+    def _learn(self, data: bytes, incoming: Incoming) -> None:
+        """Remember a request's head for the next one."""
+        ask, ours, admission = incoming.ask, self._headers.ours, self._admission
+        if ask.method != "POST" or not incoming.keep_alive or self.busy or self.error is not None:
+            return
+        if admission.refusal is not None or admission.body_bytes is not None or not ours.keys().isdisjoint(_UNLIKE):
+            return
+        self._lessons -= 1
+        headers, identity = self._headers.end_to_end(), request_id(self._headers)
+        self._known = self._heads.learn(data, ask.path, ask.query, headers, ask.body, identity)
 
     def _parse(self, data: bytes) -> None:
         try:

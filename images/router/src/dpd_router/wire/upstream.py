@@ -6,14 +6,13 @@ callback a read: no task, no queue, no copy.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import httptools
-import msgspec
 
 from dpd_router.errors import LegDiedError
-from dpd_router.types import Headers
+from dpd_router.wire.parsing import Framing, ResponseHead, Sink, Unwrapping
 
 MAX_HEAD = 64 * 1024
 # A machine that is gone says nothing, and a leg that waits would wait without end: it is asked after a minute and taken
@@ -25,114 +24,22 @@ _PROBES = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
 )
 _END_OF_HEAD = b"\r\n\r\n"
+_CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+_CLOSED = "the engine closed the connection"
 
 
-class ResponseHead(msgspec.Struct, frozen=True):
-    """A response's head. `to_close`: the body ends with the connection."""
+class Borrower(Protocol):
+    """Who reads a connection's bytes itself."""
 
-    status: int
-    headers: Headers
-    chunked: bool
-    to_close: bool
+    def take(self, data: bytes) -> None:
+        """Take bytes as they came."""
 
-    def value(self, name: bytes) -> bytes:
-        """Return the first header of that name, in lower case; empty when there is none."""
-        for key, value in self.headers:
-            if len(key) == len(name) and key.lower() == name:
-                return value
-        return b""
-
-
-class Sink(Protocol):
-    """Where a response goes. `raw`: bodies come as they are on the wire, framing included."""
-
-    @property
-    def raw(self) -> bool:
-        """Whether the body is wanted with its framing."""
-
-    def head(self, head: ResponseHead, *, more: bool) -> None:
-        """Take the head; comes once, and first. `more`: what came with it follows at once."""
-
-    def body(self, data: bytes) -> None:
-        """Take a piece of the body."""
+    def lost(self, why: str) -> None:
+        """Note that no more will come."""
 
 
 def _drop(_data: bytes) -> None:
     """Take a piece that nobody waits for; what is idle must not keep its last request alive."""
-
-
-class _Framing:
-    """What the parser is told to note: the head, and where chunks and the message end; one message after another."""
-
-    raw = True
-    take: Callable[[bytes], None]  # where pieces of the body go, of those that are not passed on as they came
-
-    def __init__(self) -> None:
-        self.restart()
-        self._parser = httptools.HttpResponseParser(self)
-        self.feed: Callable[[bytes], None] = self._parser.feed_data  # raises HttpParserError
-
-    def restart(self) -> None:
-        """Forget the last message, which is over."""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.started = False
-        self.complete = False
-        self.excess = False
-        self.chunked = False
-        self.sized = False
-        self.between_chunks = True
-        self.keep_alive = False
-
-    def close(self) -> None:
-        """Let go of the parser, which refers back here: one cycle less to collect for every connection."""
-        vars(self).pop("_parser", None)
-        vars(self).pop("feed", None)
-
-    def status(self) -> int:
-        """Return the status of the head that was parsed last."""
-        return self._parser.get_status_code()
-
-    def on_message_begin(self) -> None:
-        """Note that there is more than one message, when one is over already."""
-        self.excess = self.complete
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header of the head, and what it says of the body's framing; trailers are left out."""
-        if self.started:
-            return
-        self.headers.append((name, value))
-        lower = name.lower()
-        if lower == b"content-length":
-            self.sized = True
-        elif lower == b"transfer-encoding":
-            self.chunked = True
-
-    def on_headers_complete(self) -> None:
-        """Note that the head is over."""
-        self.started = True
-        self.keep_alive = self._parser.should_keep_alive()  # cannot be asked once the message is over
-
-    def on_chunk_header(self) -> None:
-        """Note that a chunk began."""
-        self.between_chunks = False
-
-    def on_chunk_complete(self) -> None:
-        """Note that a chunk ended."""
-        self.between_chunks = True
-
-    def on_message_complete(self) -> None:
-        """Note that the response is over."""
-        self.complete = True
-
-
-class _Unwrapping(_Framing):
-    """The same, and the body without its framing, which goes to `take`."""
-
-    raw = False
-
-    def on_body(self, data: bytes) -> None:
-        """Pass on a piece of the body. It is here and not above because the parser copies a body only for who asks."""
-        self.take(data)
 
 
 class Upstream(asyncio.Protocol):
@@ -144,7 +51,10 @@ class Upstream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._sink: Sink | None = None
         self._done: asyncio.Future[None] | None = None
-        self._framing = _Framing()
+        self._framing = Framing()
+        self._borrower: Borrower | None = None
+        self._take: Callable[[bytes], None] | None = None
+        self._lost: Exception | None = None
         self._pending = b""
         self.reusable = False
         self.paused = False
@@ -170,6 +80,52 @@ class Upstream(asyncio.Protocol):
             self._transport.write(message)
         return self._done
 
+    def lend(self, message: bytes, borrower: Borrower) -> None:
+        """Send a request whose answer a borrower reads; only on a connection that is usable."""
+        self.reusable = False
+        self._borrower = borrower
+        self._take = borrower.take
+        assert self._transport is not None
+        self._transport.write(message)
+
+    def redirect(self, take: Callable[[bytes], None]) -> None:
+        """Give the borrower's bytes to another of its functions from now on."""
+        self._take = take
+
+    def primed(self) -> Framing:
+        """Return a parser that stands where a body in chunks begins; it is this connection's own."""
+        if self._framing.raw and not self._framing.closed:
+            self._framing.restart()
+        else:
+            self._framing.close()
+            self._framing = Framing()
+        self._framing.feed(_CHUNKED_HEAD)
+        return self._framing
+
+    def returned(self) -> None:
+        """Take the connection back from a borrower that has read its answer to the end."""
+        self._borrower = self._take = None
+        self.idle_since = self.now()
+        self.reusable = True
+
+    def adopt(self, pieces: Sequence[bytes], sink: Sink) -> "asyncio.Future[None]":
+        """Take the connection back from a borrower that could make nothing of `pieces`, and go on as after `begin`."""
+        self._borrower = self._take = None
+        self._sink = sink
+        self._framing.close()  # it may stand in the middle of a message
+        self._restart()
+        self._done = done = self._loop.create_future()
+        for piece in pieces:
+            self.data_received(piece)
+        if self._transport is None:
+            self.connection_lost(self._lost)
+        return done
+
+    def forsake(self) -> None:
+        """Take the connection back from a borrower that gives its answer up, and close it at once."""
+        self._borrower = self._take = None
+        self.abort()
+
     @property
     def usable(self) -> bool:
         """Say whether another request may be sent: the last one ended well and the engine has not closed."""
@@ -182,10 +138,14 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came: once for every event of a stream, so no more calls are made here than it takes."""
-        sink, framing = self._sink, self._framing
-        if sink is None:
+        if self._take is not None:
+            self._take(data)
+        elif self._sink is None:
             self.abort()  # nobody asked
-            return
+        else:
+            self._parse(data, self._sink, self._framing)
+
+    def _parse(self, data: bytes, sink: Sink | None, framing: Framing) -> None:
         try:
             if not framing.started:
                 data = self._take_head(data)
@@ -211,11 +171,16 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange with the connection."""
         self.reusable = False
+        self._lost = exc
         framing = self._framing
+        if self._borrower is not None:
+            self._transport = None
+            self._fail(_CLOSED)
+            return
         if framing.started and exc is None and not (framing.chunked or framing.sized):
             self._finish(reusable=False)
         else:
-            self._fail("the engine closed the connection")
+            self._fail(_CLOSED)
         self._framing.close()
         self._transport = None
 
@@ -243,16 +208,18 @@ class Upstream(asyncio.Protocol):
         self.reusable = False
         if self._transport is not None:
             self._transport.close()
+        else:
+            self._framing.close()
 
     def _restart(self) -> None:
         sink = self._sink
         assert sink is not None
         self._pending = b""
-        if sink.raw == self._framing.raw:
+        if sink.raw == self._framing.raw and not self._framing.closed:
             self._framing.restart()
         else:
             self._framing.close()
-            self._framing = _Framing() if sink.raw else _Unwrapping()
+            self._framing = Framing() if sink.raw else Unwrapping()
         self._framing.take = sink.body
 
     def _ended(self) -> bool:
@@ -296,5 +263,8 @@ class Upstream(asyncio.Protocol):
         self.reusable = False
         if self._done is not None and not self._done.done():
             self._done.set_exception(LegDiedError(why))
+        borrower, self._borrower, self._take = self._borrower, None, None
+        if borrower is not None:
+            borrower.lost(why)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
