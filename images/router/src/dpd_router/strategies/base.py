@@ -115,8 +115,10 @@ class Share(Generic[C]):
 
     def touch(self, worker: C) -> None:
         """Count a worker's new load, if it is counted at all."""
-        if worker in self._loads:
-            self.put(worker)
+        counted, load = self._loads.get(worker), worker.in_flight
+        if counted is not None:
+            self._loads[worker] = load
+            self._total += load - counted
 
     def drop(self, worker: C) -> None:
         """Count a worker out."""
@@ -124,7 +126,7 @@ class Share(Generic[C]):
 
     def bound(self, share: float) -> int:
         """Return how many requests a worker may have with one more to be placed: `share` times the mean, rounded up."""
-        return ceil(share * (self._total + 1) / max(1, len(self._loads)))
+        return ceil(share * (self._total + 1) / (len(self._loads) or 1))
 
 
 def load(worker: Candidate) -> tuple[int, int, str]:

@@ -53,7 +53,7 @@ class PrefixAware(Ordered[C]):
 
     def touched(self, worker: C) -> None:
         """Note a worker's load."""
-        super().touched(worker)
+        self.queue.touch(worker)
         self.share.touch(worker)
 
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:

@@ -8,7 +8,7 @@ More throws and points make the shares more even; 8 and 16 keep them within a fe
 from bisect import bisect_left
 from collections.abc import Iterator
 from hashlib import blake2b
-from struct import unpack
+from struct import Struct
 from typing import Generic, TypeVar
 
 from dpd_router.types import Candidate
@@ -18,6 +18,8 @@ C = TypeVar("C", bound=Candidate)
 POINTS_PER_DIGEST = 8
 DIGESTS = 2
 _CIRCLE = 1 << 64
+_numbers = Struct(f">{POINTS_PER_DIGEST}Q").unpack
+_SIZE = 8 * POINTS_PER_DIGEST
 
 
 class Ring(Generic[C]):
@@ -72,7 +74,7 @@ class Ring(Generic[C]):
         """Return the index of the point that one of the key's throws lands closest before."""
         points, count = self._points, len(self._points)
         closest, least = 0, _CIRCLE
-        for throw in _digest(key, 0):
+        for throw in _throws(key):
             at = bisect_left(points, throw)
             gap = points[at] - throw if at < count else points[0] - throw + _CIRCLE
             if gap < least:
@@ -82,9 +84,9 @@ class Ring(Generic[C]):
 
 def _points(name: str) -> Iterator[int]:
     for number in range(1, DIGESTS + 1):
-        yield from _digest(name.encode(), number)
+        yield from _numbers(blake2b(name.encode(), digest_size=_SIZE, salt=bytes([number])).digest())
 
 
-def _digest(data: bytes, number: int) -> tuple[int, ...]:
-    """Return eight numbers of 64 bits; `number` tells a key's throws and the points of a worker apart."""
-    return unpack(f">{POINTS_PER_DIGEST}Q", blake2b(data, digest_size=64, salt=bytes([number])).digest())
+def _throws(key: bytes) -> tuple[int, ...]:
+    """Return where a key is thrown at the circle; its salt, 0, is none of the points'."""
+    return _numbers(blake2b(key, digest_size=_SIZE).digest())

@@ -4,7 +4,6 @@ Only what an answer mostly is: a 200 whose end is announced. Anything else is le
 """
 
 import re
-from enum import IntEnum
 from functools import lru_cache
 
 import msgspec
@@ -15,25 +14,13 @@ OK = b"HTTP/1.1 200 OK\r\n"
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _END = b"\r\n\r\n"
 _MOST = 512
+_DIGITS = 15
+# Names that mean something for the message or its connection: with any other value than those above they are odd.
+_MEANING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer"})
 
 
-class _Kind(IntEnum):
-    """What a line means. ODD: nothing that we understand without the parser."""
-
-    TOLD = 0
-    DROPPED = 1
-    LENGTH = 2
-    CHUNKED = 3
-    EVENTS = 4
-    ODD = 5
-
-
-class _Line(msgspec.Struct, frozen=True):
-    """A line as the client gets it, empty for one that it does not get; of a length, the number."""
-
-    kind: _Kind
-    told: bytes = b""
-    length: int = -1
+# What a line means; ODD: nothing that we understand without the parser.
+_TOLD, _LENGTH, _CHUNKED, _EVENTS, _ODD = range(5)
 
 
 class AnswerHead(msgspec.Struct, frozen=True):
@@ -49,27 +36,25 @@ class AnswerHead(msgspec.Struct, frozen=True):
 
 
 @lru_cache(_MOST)
-def _read(line: bytes) -> _Line:
-    """Return what a line is; asked for the same few again and again, and for a new date every second."""
+def _read(line: bytes) -> tuple[int, bytes, int]:
+    """Return what a line is, as the client gets it, and of a length the number.
+
+    It is asked for the same few again and again, and for a new date every second.
+    """
     parts = _LINE.fullmatch(line)
     if parts is None:
-        return _Line(_Kind.ODD)
+        return _ODD, b"", 0
     name, value = parts[1].lower(), parts[2].rstrip(b" \t")
-    told = b"%b: %b\r\n" % (parts[1], value)
-    if name == b"content-length":
-        return _Line(_Kind.LENGTH, told, int(value)) if value.isdigit() and len(value) < 16 else _Line(_Kind.ODD)
-    if name == b"transfer-encoding":
-        return _Line(_Kind.CHUNKED, told) if value.lower() == b"chunked" else _Line(_Kind.ODD)
-    if name == b"content-type" and value.lower().startswith(b"text/event-stream"):
-        return _Line(_Kind.EVENTS, told)
-    if name == b"connection":
-        return _Line(_Kind.DROPPED if value.lower() == b"keep-alive" else _Kind.ODD)
-    if name in _ODD_NAMES:
-        return _Line(_Kind.ODD)
-    return _Line(_Kind.DROPPED) if name in ANSWERED_ANEW else _Line(_Kind.TOLD, told)
-
-
-_ODD_NAMES = frozenset({b"upgrade", b"trailer"})
+    told, lower = b"%b: %b\r\n" % (parts[1], value), value.lower()
+    if name == b"content-length" and value.isdigit() and len(value) <= _DIGITS:
+        return _LENGTH, told, int(value)
+    if name == b"transfer-encoding" and lower == b"chunked":
+        return _CHUNKED, told, 0
+    if name == b"content-type" and lower.startswith(b"text/event-stream"):
+        return _EVENTS, told, 0
+    if name in _MEANING and (name != b"connection" or lower != b"keep-alive"):
+        return _ODD, b"", 0
+    return _TOLD, b"" if name in ANSWERED_ANEW else told, 0
 
 
 def answer_head(data: bytes) -> AnswerHead | None:
@@ -77,23 +62,17 @@ def answer_head(data: bytes) -> AnswerHead | None:
     end = data.find(_END)
     if end < 0 or not data.startswith(OK):
         return None
-    told, length, chunked, events = [OK], None, False, False
+    told, length, chunked, events = [OK], 0, 0, False
     for line in data[len(OK) : end].split(b"\r\n"):
-        found = _read(line)
-        kind = found.kind
-        if kind is _Kind.ODD:
+        kind, text, number = _read(line)
+        told.append(text)
+        if kind == _TOLD:
+            continue
+        if kind == _ODD or (kind == _LENGTH and length):
             return None
-        if kind is _Kind.LENGTH:
-            if length is not None:
-                return None
-            length = found.length
-        elif kind is _Kind.CHUNKED:
-            if chunked:
-                return None
-            chunked = True
-        elif kind is _Kind.EVENTS:
-            events = True
-        told.append(found.told)
-    if chunked == (length is not None) or length == 0:
+        length += number
+        chunked += kind == _CHUNKED
+        events = events or kind == _EVENTS
+    if chunked + (length > 0) != 1:
         return None
-    return AnswerHead(b"".join(told), length, events, end + len(_END))
+    return AnswerHead(b"".join(told), length or None, events, end + len(_END))
