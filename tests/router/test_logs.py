@@ -36,7 +36,7 @@ async def test_json_holds_the_plain_line_and_what_it_says_as_fields():
     made, stream = log(Format.JSON)
     made.info('a\n"b"')
     made.of("c", "r1")
-    made.access({"request_id": "r2", "status": 200})
+    made.access(lambda: "access request_id=r2 status=200", lambda: {"request_id": "r2", "status": 200})
     made.flush()
     at = {"time": "2023-11-14T22:13:20.250Z", "level": "INFO"}
     assert [json.loads(line) for line in stream.getvalue().splitlines()] == [

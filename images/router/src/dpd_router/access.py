@@ -1,11 +1,12 @@
 """The access log: one line for each request that has ended, or for a share of them."""
 
 from dataclasses import dataclass
+from functools import partial
 from zlib import crc32
 
 from dpd_router.errors import RouterError
 from dpd_router.logs import Log
-from dpd_router.stages.observe import Record, access
+from dpd_router.stages.observe import Record, access, access_line
 from dpd_router.types import Ask, End, Reason, Route
 
 _WHOLE = 2**32
@@ -23,7 +24,7 @@ class AccessLog:
         """Write a request's line, if it is among those that get one: the same in every router, by its id."""
         failed = record.end is not End.COMPLETE or record.status >= _FAILED
         if failed or self.sample >= 1 or crc32(record.request_id.encode()) < self.sample * _WHOLE:
-            self.log.access(access(record))
+            self._write(record)
 
     def fetched(self, ask: Ask, status: int, size: int, worker: str) -> None:
         """Write the line of what one engine was asked for as the client asked for it, outside the path: its models."""
@@ -49,19 +50,20 @@ class AccessLog:
         `status` is what the client was told where its API has another one for this error.
         """
         end = End.REFUSED if error.status < 500 else End.UNAVAILABLE if error.status == 503 else End.ROUTER_ERROR
-        self.log.access(
-            access(
-                Record(
-                    request_id=ask.request_id if ask else "-",
-                    method=ask.method if ask else "-",
-                    path=ask.path if ask else "-",
-                    caller=ask.caller if ask else "",
-                    status=status or error.status,
-                    route=Route.NONE,
-                    reason=Reason.INVALID,
-                    end=end,
-                    code=error.code,
-                    bytes_in=len(ask.body) if ask else 0,
-                )
+        self._write(
+            Record(
+                request_id=ask.request_id if ask else "-",
+                method=ask.method if ask else "-",
+                path=ask.path if ask else "-",
+                caller=ask.caller if ask else "",
+                status=status or error.status,
+                route=Route.NONE,
+                reason=Reason.INVALID,
+                end=end,
+                code=error.code,
+                bytes_in=len(ask.body) if ask else 0,
             )
         )
+
+    def _write(self, record: Record) -> None:
+        self.log.access(partial(access_line, record), partial(access, record))

@@ -51,8 +51,7 @@ class Told:
     error: Callable[[str], None]
 
 
-@dataclass(slots=True, eq=False)
-class _Flight:
+class _Flight(msgspec.Struct, frozen=True):
     """One request on the fast path. Times are those of the path's clock; `trial`: its worker is on trial."""
 
     ask: Ask
@@ -82,8 +81,8 @@ class FastPath:
 
     def take(self, exchange: Exchange) -> bool:
         """Send a request on its way, and say so; False, and nothing done, where it is not plain."""
-        known, ask, began = exchange.known, exchange.ask, monotonic()
-        if exchange.refusal is not None or exchange.http_1_0 or ask.method != "POST" or len(ask.body) > MOST_BYTES:
+        incoming, ask, began = exchange.incoming, exchange.ask, monotonic()
+        if incoming.refusal is not None or incoming.http_1_0 or len(ask.body) > MOST_BYTES or ask.method != "POST":
             return False
         body = self._plain(ask)
         if body is None:
@@ -106,8 +105,10 @@ class FastPath:
         exchange.explain(_SAID[reason])
         trial = self.pool.took_off(worker, 0)
         self.under_way[leg] = _Flight(ask, worker, trial, prompt.tokens, reason, streams is True, began, monotonic())
+        known = incoming.known
         told = known.told if known is not None and known.headers is ask.headers else joined(ask.headers)
-        leg.send(self._message(ask, worker, leg.name, told))
+        target = (self.policy.invocation if ask.path == ALIAS else ask.path) + ask.query
+        leg.send(posted(target, worker.name, leg.name, told, ask.body))
         return True
 
     def _plain(self, ask: Ask) -> Body | None:
@@ -121,10 +122,6 @@ class FastPath:
             return None  # refused in the path's words
         steers = KEY in body or EXTRA in body
         return body if not steers and ("messages" in body or "prompt" in body) else None
-
-    def _message(self, ask: Ask, worker: Worker, name: str, told: bytes) -> bytes:
-        path = self.policy.invocation if ask.path == ALIAS else ask.path
-        return posted(path + ask.query, worker.name, name, told, ask.body)
 
     def ended(self, leg: QuickLeg, end: End) -> None:
         """Count and log a request that has ended, and let its connection go on."""

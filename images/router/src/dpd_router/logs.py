@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import TextIO
 
 import msgspec
@@ -20,12 +19,6 @@ class Format(StrEnum):
 
     PLAIN = "plain"
     JSON = "json"
-
-
-@lru_cache(32)
-def _access_line(names: tuple[str, ...]) -> str:
-    """Return the line of requests that have these fields, to be filled with their values."""
-    return "access " + " ".join(f"{name}=%s" for name in names)
 
 
 class Log:
@@ -62,10 +55,10 @@ class Log:
         if not self._quiet:
             self._add("INFO", text, {"request_id": request_id} if self._json else _NOTHING)
 
-    def access(self, fields: Mapping[str, object]) -> None:
-        """Write a line of a request that has ended: `access` and its fields."""
+    def access(self, line: Callable[[], str], fields: Callable[[], Mapping[str, object]]) -> None:
+        """Write a line of a request that has ended; `fields` are what an object has beside it."""
         if not self._quiet:
-            self._add("INFO", _access_line(tuple(fields)) % tuple(fields.values()), fields)
+            self._add("INFO", line(), fields() if self._json else _NOTHING)
 
     def flush(self) -> None:
         """Write what is held back."""

@@ -1,6 +1,8 @@
 """The router's own metrics, in a registry of its own."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -9,7 +11,7 @@ from prometheus_client.registry import Collector
 from dpd_router.page_gauges import PageGauges
 from dpd_router.pool import Pool
 from dpd_router.stages.observe import Record
-from dpd_router.tallies import Labels, Tally, Times
+from dpd_router.tallies import Labels, Series, Tally, Times
 from dpd_router.types import Reason, Route
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -44,6 +46,14 @@ class _PoolGauges(Collector):
         return [up, flying, work]
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where requests of one kind are counted: what each raises by one, and how long it took."""
+
+    once: Sequence[list[float]]
+    duration: Series
+
+
 class Metrics:
     """Counts requests. `paths` are the served paths: any other is counted as `other`; `serving` are under way."""
 
@@ -62,6 +72,8 @@ class Metrics:
         self._duration = _times("request", "From the request to the end of its answer.", "path", seen=_ROUTES)
         self._prefill = _times("prefill", "The prefill leg.", seen=[()])
         self._transfer = _times("transfer", "From the prefiller's reply to its notice.", seen=[()])
+        self._in, self._out = self._bytes.cell(_IN), self._bytes.cell(_OUT)
+        self._where: dict[tuple[Any, ...], _Where] = {}
         self.registry = CollectorRegistry()
         in_flight = Gauge("dpd_router_requests_in_flight", "Requests being served.", registry=self.registry)
         in_flight.set_function(serving)
@@ -84,12 +96,16 @@ class Metrics:
 
     def record(self, record: Record) -> None:
         """Count a generation request."""
-        self.count(record.path, record.status)
-        self._decisions.add((record.route, record.reason))
-        self._ends.add((record.end,))
-        self._bytes.add(_IN, record.bytes_in)
-        self._bytes.add(_OUT, record.bytes_out)
-        self._duration.observe((record.route,), record.duration)
+        path = record.path if record.path in self._paths else "other"
+        kind = (path, record.status, record.route, record.reason, record.end, record.streamed)
+        where = self._where.get(kind)
+        if where is None:
+            where = self._where[kind] = self._of(path, record)
+        for cell in where.once:
+            cell[0] += 1
+        self._in[0] += record.bytes_in
+        self._out[0] += record.bytes_out
+        where.duration.observe(record.duration)
         if record.ttft is not None:
             self._ttft.observe((record.route, "true" if record.streamed else "false"), record.ttft)
         if record.prefill is not None:
@@ -97,6 +113,13 @@ class Metrics:
         if record.transfer is not None and record.transfer_seconds is not None:
             self._transfers.add((record.transfer,))
             self._transfer.observe((), record.transfer_seconds)
+
+    def _of(self, path: str, record: Record) -> "_Where":
+        """Return where requests like this one are counted; there are as many as paths, statuses and reasons."""
+        decision, end = (record.route, record.reason), (record.end,)
+        requests = self._requests.cell((path, str(record.status)))
+        once = (requests, self._decisions.cell(decision), self._ends.cell(end))
+        return _Where(once, self._duration.series((record.route,)))
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -5,7 +5,6 @@ what the library is for, the format, it still does: families are made of the dic
 """
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -20,18 +19,38 @@ class Tally(Collector):
 
     def __init__(self, name: str, text: str, labels: Sequence[str] = (), seen: Sequence[Labels] = ()) -> None:
         self._name, self._text, self._labels = name, text, labels
-        self._values: defaultdict[Labels, float] = defaultdict(float, dict.fromkeys(seen, 0.0))
+        self._values: dict[Labels, list[float]] = {each: [0.0] for each in seen}
+
+    def cell(self, labels: Labels) -> list[float]:
+        """Return where a series is counted: a list of one number, to be raised. `labels` are in the names' order."""
+        return self._values.setdefault(labels, [0.0])
 
     def add(self, labels: Labels, amount: float = 1.0) -> None:
-        """Count; `labels` are values in the order of the names."""
-        self._values[labels] += amount
+        """Count."""
+        self.cell(labels)[0] += amount
 
     def collect(self) -> list[Metric]:
         """Return what was counted."""
         family = CounterMetricFamily(self._name, self._text, labels=self._labels)
         for labels, value in self._values.items():
-            family.add_metric(labels, value)
+            family.add_metric(labels, value[0])
         return [family]
+
+
+class Series:
+    """The times of one series."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one time."""
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.total += seconds
 
 
 class Times(Collector):
@@ -47,25 +66,25 @@ class Times(Collector):
     ) -> None:
         self._name, self._text, self._labels = name, text, labels
         self._bounds = tuple(bounds)
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: defaultdict[Labels, float] = defaultdict(float)
+        self._series: dict[Labels, Series] = {}
         for each in seen:
-            self._begin(each)
+            self.series(each)
+
+    def series(self, labels: Labels) -> Series:
+        """Return the series of these labels."""
+        found = self._series.get(labels)
+        if found is None:
+            found = self._series[labels] = Series(self._bounds)
+        return found
 
     def observe(self, labels: Labels, seconds: float) -> None:
         """Count one time."""
-        counts = self._counts.get(labels) or self._begin(labels)
-        counts[bisect_left(self._bounds, seconds)] += 1
-        self._sums[labels] += seconds
-
-    def _begin(self, labels: Labels) -> list[int]:
-        counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
-        return counts
+        self.series(labels).observe(seconds)
 
     def collect(self) -> list[Metric]:
         """Return the distributions."""
         family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
         ends = [*(str(float(each)) for each in self._bounds), "+Inf"]
-        for labels, counts in self._counts.items():
-            family.add_metric(labels, list(zip(ends, accumulate(counts), strict=True)), self._sums[labels])
+        for labels, series in self._series.items():
+            family.add_metric(labels, list(zip(ends, accumulate(series.counts), strict=True)), series.total)
         return [family]

@@ -127,6 +127,23 @@ def access(record: Record) -> dict[str, str | int | float]:
     return fields
 
 
+def access_line(record: Record) -> str:
+    """Return the same as text."""
+    some = f" key={record.caller}" if record.caller else ""
+    if record.prefiller:
+        some += f" prefiller={record.prefiller}"
+    if record.decoder:
+        some += f" decoder={record.decoder}"
+    if record.code:
+        some += f" code={record.code}"
+    ttft = "-" if record.ttft is None else round(record.ttft * 1000, 1)
+    return (
+        f"access request_id={record.request_id} method={record.method} path={record.path} status={record.status} "
+        f"route={record.route} reason={record.reason}{some} bytes_in={record.bytes_in} bytes_out={record.bytes_out} "
+        f"ttft_ms={ttft} duration_ms={round(record.duration * 1000, 1)} end={record.end}"
+    )
+
+
 def _way(last: dict[Step, Event]) -> tuple[Route, Reason]:
     """Return the route taken in the end: the decision, unless something made the request fall back."""
     decided, fell = last.get(Step.DECIDED), last.get(Step.FELL_BACK)

@@ -8,7 +8,6 @@ from dpd_router.seams import Client
 from dpd_router.stages.stream import broken_stream_event, end_of_head, response_head
 from dpd_router.types import Ask, Reply
 from dpd_router.wire.answers import AnswerHead
-from dpd_router.wire.heads import Known
 from dpd_router.wire.parsing import ResponseHead
 from dpd_router.wire.reader import Incoming
 
@@ -79,13 +78,13 @@ class Exchange:
     _source: Source | None = None
     _sent = 0
     _head = b""
-    _tail = b""
     _chunked = False
     _events = False
     _length: int | None = None
     _last_words: bytes | None = None
     _decision: Callable[[], str] = str
     bytes_out = 0
+    tail = b""  # the last piece of body
     gone = False
     ended = False
     keep_alive = False
@@ -95,8 +94,8 @@ class Exchange:
 
     def __init__(self, incoming: Incoming, outlet: Outlet, over: "Callable[[Exchange], None]" = _nobody) -> None:
         self.ask = incoming.ask
-        self._incoming = incoming
-        self._outlet = outlet
+        self.incoming = incoming
+        self.outlet = outlet
         self._over = over
 
     @property
@@ -107,12 +106,7 @@ class Exchange:
     @property
     def refusal(self) -> RouterError | None:
         """Return why the request was turned away by its head alone, None when it was not."""
-        return self._incoming.refusal
-
-    @property
-    def known(self) -> Known | None:
-        """Return the request's head, where that had come before."""
-        return self._incoming.known
+        return self.incoming.refusal
 
     def over(self) -> None:
         """Let the connection go on: whoever served this request is done with it."""
@@ -126,7 +120,7 @@ class Exchange:
     @property
     def http_1_0(self) -> bool:
         """Say whether the client knows no chunks."""
-        return self._incoming.http_1_0
+        return self.incoming.http_1_0
 
     def explain(self, decision: Callable[[], str]) -> None:
         """Take what is to be asked for the head that says how the request was decided."""
@@ -146,7 +140,7 @@ class Exchange:
         if self.ended or self.gone or self._sent:
             return
         self._sent = reply.status
-        self.keep_alive = self._incoming.keep_alive and self._outlet.lingering
+        self.keep_alive = self.incoming.keep_alive and self.outlet.lingering
         headers = [pair for pair in reply.headers if pair[0].lower() not in (b"content-length", b"transfer-encoding")]
         headers.append((b"content-length", b"%d" % len(reply.body)))
         decision = self._decision()
@@ -154,7 +148,7 @@ class Exchange:
         head = response_head(reply.status, headers, request_id, keep_alive=self.keep_alive, decision=decision)
         body = b"" if self.ask.method == "HEAD" else reply.body
         self.bytes_out = len(body)
-        self._outlet.write(head + body)
+        self.outlet.write(head + body)
         self.ended = True
 
     def start(self, head: ResponseHead, source: Source, *, more: bool) -> None:
@@ -167,7 +161,7 @@ class Exchange:
         self._events = head.value(b"content-type").lower().startswith(_EVENT_STREAM)
         length = b"" if head.chunked else head.value(b"content-length")
         self._length = int(length) if length.isdigit() else None
-        self.keep_alive = self._incoming.keep_alive and self._outlet.lingering and not head.to_close
+        self.keep_alive = self.incoming.keep_alive and self.outlet.lingering and not head.to_close
         keep_framing = self._chunked or not head.chunked
         self._head = response_head(
             head.status,
@@ -179,7 +173,7 @@ class Exchange:
         )
         if not more:
             self._send_head()
-        if self._outlet.choked:
+        if self.outlet.choked:
             source.pause()
 
     def start_plain(self, head: AnswerHead, source: Source, *, more: bool) -> None:
@@ -189,12 +183,12 @@ class Exchange:
         self._chunked = head.length is None
         self._events = head.events
         self._length = head.length
-        self.keep_alive = keep = self._incoming.keep_alive and self._outlet.lingering
+        self.keep_alive = keep = self.incoming.keep_alive and self.outlet.lingering
         said = end_of_head(self.ask.request_id, keep_alive=keep, decision=self._decision())
         self._head = head.told + said
         if not more:
             self._send_head()
-        if self._outlet.choked:
+        if self.outlet.choked:
             source.pause()
 
     def write(self, data: bytes) -> None:
@@ -202,16 +196,16 @@ class Exchange:
         if self.gone:
             return
         if self._head:
-            self._outlet.write(self._head + data)
+            self.outlet.write(self._head + data)
             self._head = b""
         else:
-            self._outlet.write(data)
+            self.outlet.write(data)
         self.bytes_out += len(data)
-        self._tail = data
+        self.tail = data
 
     def _send_head(self) -> None:
         if self._head:
-            self._outlet.write(self._head)
+            self.outlet.write(self._head)
             self._head = b""
 
     def finish(self) -> None:
@@ -253,13 +247,13 @@ class Exchange:
 
     def _break(self) -> None:
         """End a response that began and cannot be finished: never in a way that looks whole."""
-        whole = self._source is not None and self._source.between_chunks and self._tail[-2:] in (b"", b"\r\n")
-        event = broken_stream_event(chunked=self._chunked, tail=self._tail[-8:], error=self._last_words)
+        whole = self._source is not None and self._source.between_chunks and self.tail[-2:] in (b"", b"\r\n")
+        event = broken_stream_event(chunked=self._chunked, tail=self.tail[-8:], error=self._last_words)
         # Of a body whose length was announced something must be missing in the end.
         fits = self._length is None or self.bytes_out + len(event) < self._length
         self.abrupt = not (self._events and fits and (whole or not self._chunked))
         self._send_head()
         if not self.abrupt:
-            self._outlet.write(event)
+            self.outlet.write(event)
         self.keep_alive = False
         self.finish()

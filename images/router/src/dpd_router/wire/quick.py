@@ -4,6 +4,7 @@ It is for what nearly every answer is: a 200 whose end is announced. Whatever el
 read and not told is kept for who sees it through.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,7 +30,7 @@ class Owner(Protocol):
         """Take a leg that cannot go on."""
 
 
-class QuickLeg:
+class QuickLeg(asyncio.Protocol):
     """One leg. `name` is its request's to the engine; `streams`: its answer comes as it is made.
 
     Of a stranded one `kept` is what came and was not told; `why` says what went wrong, empty where nothing did but that
@@ -38,9 +39,11 @@ class QuickLeg:
 
     __slots__ = (
         "_clock",
+        "_feed",
         "_framing",
         "_left",
         "_owner",
+        "_write",
         "exchange",
         "first_at",
         "heard",
@@ -78,6 +81,8 @@ class QuickLeg:
         self._clock = clock
         self._left = 0
         self._framing: Framing | None = None
+        self._feed: Callable[[bytes], None] = self.kept.append
+        self._write = exchange.outlet.write
 
     @property
     def between_chunks(self) -> bool:
@@ -114,6 +119,8 @@ class QuickLeg:
             self._pass(body)
         if self._left == 0 if self._framing is None else self._framing.complete:
             self._finish()
+        elif body and self._framing is not None:
+            self.upstream.bypass(self)
 
     def _begins(self, head: AnswerHead, body: bytes) -> bool:
         """Say whether an answer's body begins as its head says it will."""
@@ -121,6 +128,7 @@ class QuickLeg:
             self._left = head.length - len(body)
             return self._left >= 0
         framing = self._framing = self.upstream.primed()
+        self._feed = framing.feed
         try:
             framing.feed(body)
         except httptools.HttpParserError:
@@ -128,20 +136,32 @@ class QuickLeg:
         return not framing.excess
 
     def _chunks(self, data: bytes) -> None:
+        """Take the first piece of a body in chunks; those that follow come here directly."""
+        self.first_at = self._clock()
+        self.upstream.bypass(self)
+        self.data_received(data)
+
+    def data_received(self, data: bytes) -> None:
         """Take a piece of a body in chunks: once for every event of a stream, so no more is done than it takes."""
-        framing = self._framing
-        assert framing is not None
         try:
-            framing.feed(data)
+            self._feed(data)
         except httptools.HttpParserError as error:
             self._break(f"the engine's response is not HTTP/1.1: {error}")
             return
-        if framing.excess:
+        framing, exchange = self._framing, self.exchange
+        if framing.excess:  # type: ignore[union-attr] - there is one for every body in chunks
             self._break("the engine sent more than one response")
             return
-        self._pass(data)
-        if framing.complete:
+        self.moved = True
+        exchange.bytes_out += len(data)
+        exchange.tail = data
+        self._write(data)
+        if framing.complete:  # type: ignore[union-attr]
             self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the connection."""
+        self.upstream.connection_lost(exc)
 
     def _sized(self, data: bytes) -> None:
         """Take a piece of a body whose length was announced."""

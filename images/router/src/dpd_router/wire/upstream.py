@@ -55,6 +55,7 @@ class Upstream(asyncio.Protocol):
         self._borrower: Borrower | None = None
         self._take: Callable[[bytes], None] | None = None
         self._lost: Exception | None = None
+        self._bypassed = False
         self._pending = b""
         self.reusable = False
         self.paused = False
@@ -92,6 +93,19 @@ class Upstream(asyncio.Protocol):
         """Give the borrower's bytes to another of its functions from now on."""
         self._take = take
 
+    def bypass(self, protocol: asyncio.Protocol) -> None:
+        """Have the transport itself give a borrower what comes, for there will be much; it tells of the end, too."""
+        if self._transport is not None:
+            self._bypassed = True
+            self._transport.set_protocol(protocol)
+
+    def _unborrowed(self) -> None:
+        self._borrower = self._take = None
+        if self._bypassed:
+            self._bypassed = False
+            if self._transport is not None:
+                self._transport.set_protocol(self)
+
     def primed(self) -> Framing:
         """Return a parser that stands where a body in chunks begins; it is this connection's own."""
         if self._framing.raw and not self._framing.closed:
@@ -104,13 +118,13 @@ class Upstream(asyncio.Protocol):
 
     def returned(self) -> None:
         """Take the connection back from a borrower that has read its answer to the end."""
-        self._borrower = self._take = None
+        self._unborrowed()
         self.idle_since = self.now()
         self.reusable = True
 
     def adopt(self, pieces: Sequence[bytes], sink: Sink) -> "asyncio.Future[None]":
         """Take the connection back from a borrower that could make nothing of `pieces`, and go on as after `begin`."""
-        self._borrower = self._take = None
+        self._unborrowed()
         self._sink = sink
         self._framing.close()  # it may stand in the middle of a message
         self._restart()
@@ -123,7 +137,7 @@ class Upstream(asyncio.Protocol):
 
     def forsake(self) -> None:
         """Take the connection back from a borrower that gives its answer up, and close it at once."""
-        self._borrower = self._take = None
+        self._unborrowed()
         self.abort()
 
     @property
