@@ -72,6 +72,8 @@ class Delivery(Generic[C]):
         """See a leg through that is under way, of a prompt that nothing was transferred of."""
         try:
             return await self._relay(request, NO_HANDOFF, worker, client, trace, Slot(None), going)
+        except ConnectFailedError:
+            return await self._elsewhere(request, NO_HANDOFF, worker, client, trace, unreached=True)
         except _DiedError:
             return await self._elsewhere(request, NO_HANDOFF, worker, client, trace, unreached=False)
 

@@ -1,13 +1,13 @@
 """The way of plain requests, from the client's connection to an engine's in one step, and what is told of them after.
 
-Plain is what most requests are: a short prompt, or any where nothing is disaggregated, for an engine to which there is a
-kept connection. What is decided is what the path decides, by the same stages, and told as the path tells it; what
-is left out is tasks, events and parsers. What is not plain goes down the path from its beginning; what turns out not to
-be (an engine that refuses, breaks off or is silent) is handed to it with what has happened so far.
+Plain is what most requests are: a short prompt, or any where nothing is disaggregated. What is decided is what the path
+decides, by the same stages, and told as the path tells it; what is left out is tasks, events and parsers. What is not
+plain goes down the path from its beginning; what turns out not to be (an engine that cannot be reached, refuses, breaks
+off or is silent) is handed to it with what has happened so far.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -19,7 +19,8 @@ from dpd_router.api import Kind, Routes
 from dpd_router.api.routes import ALIAS, RESPONSES
 from dpd_router.bodies import EXTRA, KEY
 from dpd_router.chooser import Chooser
-from dpd_router.errors import RouterError, UnavailableError
+from dpd_router.delivery import Going
+from dpd_router.errors import ConnectFailedError, RouterError, UnavailableError
 from dpd_router.path import Path
 from dpd_router.pool import Pool, Worker
 from dpd_router.stages.estimate import estimate
@@ -33,6 +34,7 @@ from dpd_router.wire.downstream import Doors
 from dpd_router.wire.exchange import Answering, Exchange
 from dpd_router.wire.legs import WireLegs
 from dpd_router.wire.quick import QuickLeg
+from dpd_router.wire.upstream import Upstream
 
 MOST_BYTES = 16 * 1024  # of a body that is parsed at once, in the turn that reads it
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -52,14 +54,15 @@ class Told:
 
 
 class _Flight(msgspec.Struct, frozen=True):
-    """One request on the fast path. Times are those of the path's clock; `trial`: its worker is on trial."""
+    """One request on the fast path. Times are those of the path's clock; `trial`: its worker is on trial; `stream` is
+    what the body says under that name."""
 
-    ask: Ask
+    exchange: Exchange
     worker: Worker
     trial: bool
     tokens: int
     reason: Reason
-    streamed: bool
+    stream: Any
     began: float
     sent: float
 
@@ -95,21 +98,40 @@ class FastPath:
             worker = self.chooser.answering(prompt, self.policy.retry_after)
         except UnavailableError:
             return False
-        streams = body.get("stream")
-        leg = self.legs.quick(worker, exchange, self, monotonic, streams=bool(streams))
-        if leg is None:
-            return False
-        line = self.told.line
+        line, streams = self.told.line, body.get("stream")
         line(decided(prompt.tokens, self.policy.threshold, disaggregate=False), ask.request_id)
         line(decode_sent(worker.name, "-", ask.request_id), ask.request_id)
         exchange.explain(_SAID[reason])
         trial = self.pool.took_off(worker, 0)
-        self.under_way[leg] = _Flight(ask, worker, trial, prompt.tokens, reason, streams is True, began, monotonic())
-        known = incoming.known
+        flight = _Flight(exchange, worker, trial, prompt.tokens, reason, streams, began, monotonic())
+        upstream = self.legs.kept(worker)
+        if upstream is None:
+            self._task(self._open(flight))
+        else:
+            self._send(flight, upstream)
+        return True
+
+    def _send(self, flight: _Flight, upstream: Upstream) -> None:
+        exchange, worker = flight.exchange, flight.worker
+        ask, known = exchange.ask, exchange.incoming.known
+        leg = self.legs.quick(upstream, exchange, self, monotonic, streams=bool(flight.stream))
+        self.under_way[leg] = flight
         told = known.told if known is not None and known.headers is ask.headers else joined(ask.headers)
         target = (self.policy.invocation if ask.path == ALIAS else ask.path) + ask.query
         leg.send(posted(target, worker.name, leg.name, told, ask.body))
-        return True
+
+    async def _open(self, flight: _Flight) -> None:
+        """Send a request on a new connection."""
+        try:
+            upstream = await self.legs.opened(flight.worker)
+        except ConnectFailedError as error:
+            await self._hand_over(flight, None, partial(_unreached, error))
+            return
+        if flight.exchange.gone:
+            self.legs.spare(upstream)
+            self._over(flight, End.CLIENT_LEFT, None)
+        else:
+            self._send(flight, upstream)
 
     def _plain(self, ask: Ask) -> Body | None:
         """Return the body of a request that asks for an answer to a prompt, and steers nothing."""
@@ -124,14 +146,17 @@ class FastPath:
         return body if not steers and ("messages" in body or "prompt" in body) else None
 
     def ended(self, leg: QuickLeg, end: End) -> None:
-        """Count and log a request that has ended, and let its connection go on."""
-        flight, exchange = self.under_way.pop(leg), leg.exchange
+        """Take a leg that has ended."""
         self.legs.ended(leg)
-        ask, worker, now = flight.ask, flight.worker, monotonic()
+        self._over(self.under_way.pop(leg), end, leg.first_at)
+
+    def _over(self, flight: _Flight, end: End, first: float | None) -> None:
+        """Count and log a request that has ended, and let its connection go on."""
+        exchange, worker, now = flight.exchange, flight.worker, monotonic()
+        ask = exchange.ask
         self.pool.landed(worker, 0, trial=flight.trial)
         if end is End.COMPLETE:
             self.pool.answered(worker, _OK, ask.body)
-        first = leg.first_at
         self.told.report(
             Record(
                 request_id=ask.request_id,
@@ -145,7 +170,7 @@ class FastPath:
                 decoder=worker.name,
                 duration=now - flight.began,
                 ttft=None if first is None else first - flight.began,
-                streamed=flight.streamed and first is not None,
+                streamed=flight.stream is True and first is not None,
                 bytes_in=len(ask.body),
                 bytes_out=exchange.bytes_out,
             )
@@ -156,15 +181,18 @@ class FastPath:
 
     def stranded(self, leg: QuickLeg) -> None:
         """Hand a request to the path."""
-        task = asyncio.get_running_loop().create_task(self._hand_over(leg, self.under_way.pop(leg)))
+        self._task(self._hand_over(self.under_way.pop(leg), leg.first_at, partial(self._going, leg)))
+
+    def _task(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(doing)
         self.doors.tasks.add(task)
         task.add_done_callback(self.doors.tasks.discard)
 
-    async def _hand_over(self, leg: QuickLeg, flight: _Flight) -> None:
-        exchange, ask = leg.exchange, flight.ask
+    async def _hand_over(self, flight: _Flight, first: float | None, going: Going) -> None:
+        exchange = flight.exchange
+        ask = exchange.ask
         try:
-            trace = self._trace(leg, flight)
-            await self.path.adopt(ask, exchange, trace, flight.worker, partial(self._going, leg))
+            await self.path.adopt(ask, exchange, self._trace(flight, first), flight.worker, going)
         except Exception as error:  # noqa: BLE001 - the last line of defence: one request, not the router
             self.told.error(f"request {ask.request_id} failed in the router: {error!r}")
             exchange.refuse(RouterError("The router failed on this request.", code="internal_error"))
@@ -177,27 +205,24 @@ class FastPath:
     async def _going(self, leg: QuickLeg, first: Callable[[int], None]) -> Outcome:
         return await self.legs.adopt(leg, leg.exchange, first=first)
 
-    def _trace(self, leg: QuickLeg, flight: _Flight) -> Trace:
+    def _trace(self, flight: _Flight, first: float | None) -> Trace:
         """Return what has happened to a request, as the path would have noted it."""
-        ask, policy = flight.ask, self.policy
+        ask, sent = flight.exchange.ask, flight.sent
         trace = Trace(ask.request_id, monotonic, self.told.line)
-        trace.recall(
-            Step.ACCEPTED, flight.began, path=ask.path, method=ask.method, bytes=len(ask.body), caller=ask.caller
-        )
-        trace.recall(
-            Step.DECIDED,
-            flight.sent,
-            tokens=flight.tokens,
-            threshold=policy.threshold,
-            disaggregate=False,
-            reason=flight.reason,
-        )
-        trace.recall(Step.DECODE_SENT, flight.sent, worker=flight.worker.name, tag="-")
-        if leg.first_at is not None:
-            trace.recall(Step.FIRST_BYTE, leg.first_at, streamed=flight.streamed)
+        size, threshold = len(ask.body), self.policy.threshold
+        trace.recall(Step.ACCEPTED, flight.began, path=ask.path, method=ask.method, bytes=size, caller=ask.caller)
+        decided = {"tokens": flight.tokens, "threshold": threshold, "disaggregate": False, "reason": flight.reason}
+        trace.recall(Step.DECIDED, sent, **decided)
+        trace.recall(Step.DECODE_SENT, sent, worker=flight.worker.name, tag="-")
+        if first is not None:
+            trace.recall(Step.FIRST_BYTE, first, streamed=flight.stream is True)
         return trace
 
     def expire(self, now: float) -> None:
         """Give up on engines that have been silent for too long; to be called now and then, with the loop's time."""
         for leg in [each for each in self.under_way if each.silent(now, self.deadlines)]:
             leg.give_up()
+
+
+async def _unreached(error: ConnectFailedError, _first: Callable[[int], None]) -> Outcome:
+    raise error

@@ -186,10 +186,7 @@ class WireLegs:
     async def collect(self, worker: Worker, call: Call, request_id: str) -> Reply:
         """Send a leg and read its reply whole. Raises ConnectFailedError, LegDiedError."""
         sink = _Collector()
-        address = worker.address
-        upstream = self._connections.kept(address.host, address.port)
-        if upstream is None:
-            upstream = await self._connections.opened(address.host, address.port)
+        upstream = self.kept(worker) or await self.opened(worker)
         name = self._name(request_id)
         try:
             await upstream.begin(request_message(call, worker.name, name), sink)
@@ -202,10 +199,7 @@ class WireLegs:
         self, worker: Worker, call: Call, client: Answering, *, hold: bool, first: Callable[[int], None]
     ) -> Outcome:
         """Send a leg and pass its reply on as it comes. Raises ConnectFailedError, LegDiedError."""
-        address = worker.address
-        upstream = self._connections.kept(address.host, address.port)
-        if upstream is None:
-            upstream = await self._connections.opened(address.host, address.port)
+        upstream = self.kept(worker) or await self.opened(worker)
         if client.gone and not hold:
             self._connections.release(upstream)
             return Outcome(End.CLIENT_LEFT, 0)
@@ -215,14 +209,22 @@ class WireLegs:
         going = upstream.begin(request_message(call, worker.name, name), sink)
         return await self._see_through(going, sink, upstream, client, name)
 
+    def kept(self, worker: Worker) -> Upstream | None:
+        """Return a kept connection to a worker, None where there is none."""
+        return self._connections.kept(worker.address.host, worker.address.port)
+
+    async def opened(self, worker: Worker) -> Upstream:
+        """Return a new connection to a worker. Raises ConnectFailedError."""
+        return await self._connections.opened(worker.address.host, worker.address.port)
+
+    def spare(self, upstream: Upstream) -> None:
+        """Take a connection back that was not used."""
+        self._connections.release(upstream)
+
     def quick(
-        self, worker: Worker, exchange: Exchange, owner: Owner, clock: Callable[[], float], *, streams: bool
-    ) -> QuickLeg | None:
-        """Return a leg over a kept connection, to be sent; None where none to the worker is kept."""
-        address = worker.address
-        upstream = self._connections.kept(address.host, address.port)
-        if upstream is None:
-            return None
+        self, upstream: Upstream, exchange: Exchange, owner: Owner, clock: Callable[[], float], *, streams: bool
+    ) -> QuickLeg:
+        """Return a leg over a connection, to be sent."""
         return QuickLeg(upstream, exchange, self._name(exchange.ask.request_id), owner, clock, streams=streams)
 
     def ended(self, leg: QuickLeg) -> None:

@@ -82,12 +82,14 @@ class Upstream(asyncio.Protocol):
         return self._done
 
     def lend(self, message: bytes, borrower: Borrower) -> None:
-        """Send a request whose answer a borrower reads; only on a connection that is usable."""
+        """Send a request whose answer a borrower reads; it is told when the connection is lost, or was already."""
         self.reusable = False
         self._borrower = borrower
         self._take = borrower.take
-        assert self._transport is not None
-        self._transport.write(message)
+        if self._transport is None or self._transport.is_closing():
+            self._fail("the connection was closed")
+        else:
+            self._transport.write(message)
 
     def redirect(self, take: Callable[[bytes], None]) -> None:
         """Give the borrower's bytes to another of its functions from now on."""
