@@ -38,6 +38,7 @@ class QuickLeg(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_chunked",
         "_clock",
         "_feed",
         "_framing",
@@ -56,6 +57,10 @@ class QuickLeg(asyncio.Protocol):
         "upstream",
         "why",
     )
+
+    # Of a body in chunks, where they are told apart: the connection's own parser.
+    _framing: Framing
+    _feed: Callable[[bytes], None]
 
     def __init__(
         self,
@@ -80,14 +85,13 @@ class QuickLeg(asyncio.Protocol):
         self._owner = owner
         self._clock = clock
         self._left = 0
-        self._framing: Framing | None = None
-        self._feed: Callable[[bytes], None] = self.kept.append
+        self._chunked = False
         self._write = exchange.outlet.write
 
     @property
     def between_chunks(self) -> bool:
         """Say whether the answer so far ends with a whole chunk."""
-        return self._framing is None or self._framing.between_chunks
+        return not self._chunked or self._framing.between_chunks
 
     def send(self, message: bytes) -> None:
         """Send the request."""
@@ -113,13 +117,13 @@ class QuickLeg(asyncio.Protocol):
             self._strand(data)
             return
         self.told = True
-        self.upstream.redirect(self._chunks if self._framing is not None else self._sized)
+        self.upstream.redirect(self._chunks if self._chunked else self._sized)
         self.exchange.start_plain(head, self, more=bool(body))
         if body:
             self._pass(body)
-        if self._left == 0 if self._framing is None else self._framing.complete:
+        if self._framing.complete if self._chunked else self._left == 0:
             self._finish()
-        elif body and self._framing is not None:
+        elif body and self._chunked:
             self.upstream.bypass(self)
 
     def _begins(self, head: AnswerHead, body: bytes) -> bool:
@@ -127,6 +131,7 @@ class QuickLeg(asyncio.Protocol):
         if head.length is not None:
             self._left = head.length - len(body)
             return self._left >= 0
+        self._chunked = True
         framing = self._framing = self.upstream.primed()
         self._feed = framing.feed
         try:
@@ -149,14 +154,14 @@ class QuickLeg(asyncio.Protocol):
             self._break(f"the engine's response is not HTTP/1.1: {error}")
             return
         framing, exchange = self._framing, self.exchange
-        if framing.excess:  # type: ignore[union-attr] - there is one for every body in chunks
+        if framing.excess:
             self._break("the engine sent more than one response")
             return
         self.moved = True
         exchange.bytes_out += len(data)
         exchange.tail = data
         self._write(data)
-        if framing.complete:  # type: ignore[union-attr]
+        if framing.complete:
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -111,8 +111,8 @@ class RequestReader:
         between = not self.busy
         if between and self._known is not None:
             again = self._again(self._known, data)
-            if again is not None or self.error is not None:
-                return [again] if again is not None else []
+            if again is not None:
+                return again
         try:
             self._parse(data)
             if self.in_head:
@@ -128,8 +128,9 @@ class RequestReader:
             self._learn(data, ready[0])
         return ready
 
-    def _again(self, known: Known, data: bytes) -> Incoming | None:
-        """Return a request that came whole and whose head is known; None for what the parser has to look at."""
+    def _again(self, known: Known, data: bytes) -> list[Incoming] | None:
+        """Return a request that came whole and whose head is known, nothing but the `error` where it may not come in;
+        None for what the parser has to look at."""
         body = known.body(data)
         if body is None or len(body) > self._limits.body_bytes or not self._held.fits(len(body)):
             return None
@@ -137,14 +138,14 @@ class RequestReader:
         if admission.body_bytes is not None and len(body) > admission.body_bytes:
             self._body_limit = admission.body_bytes
             self.error = admission.refusal or self._too_large()
-            return None
+            return []
         if admission.refusal is None:
             self._held.take(len(body))
         else:
             body = b""
         identity = known.request_id or self._new_id()
         ask = Ask("POST", known.path, known.query, admission.headers, body, identity, admission.caller)
-        return Incoming(ask, http_1_0=False, keep_alive=True, refusal=admission.refusal, known=known)
+        return [Incoming(ask, http_1_0=False, keep_alive=True, refusal=admission.refusal, known=known)]
 
     def _learn(self, data: bytes, incoming: Incoming) -> None:
         """Remember a request's head for the next one."""

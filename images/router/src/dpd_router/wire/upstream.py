@@ -161,12 +161,12 @@ class Upstream(asyncio.Protocol):
         else:
             self._parse(data, self._sink, self._framing)
 
-    def _parse(self, data: bytes, sink: Sink | None, framing: Framing) -> None:
+    def _parse(self, data: bytes, sink: Sink, framing: Framing) -> None:
         try:
             if not framing.started:
                 data = self._take_head(data)
-                sink, framing = self._sink, self._framing  # others, after an interim response or a failure
-                if sink is None or not framing.started:
+                framing = self._framing  # another, after an interim response
+                if self._sink is None or not framing.started:
                     return
             if data:
                 if framing.complete:
