@@ -32,9 +32,12 @@ def estimate(body: Body) -> Prompt:
 def _of_messages(messages: list[Any], system: Any) -> Prompt:
     if system is not None:
         messages = [{"role": "system", "content": system}, *messages]
-    texts = _contents(messages)
-    lead = _lead(messages) if len(messages) > 1 else "".join(texts)[:LEAD_CHARACTERS]
-    return Prompt(sum(map(len, texts)) // CHARACTERS_PER_TOKEN, lead)
+    try:
+        text = "".join([message["content"] for message in messages])  # what nearly all are made of
+    except (KeyError, TypeError):
+        text = "".join(_contents(messages))
+    lead = _lead(messages) if len(messages) > 1 else text[:LEAD_CHARACTERS]
+    return Prompt(len(text) // CHARACTERS_PER_TOKEN, lead)
 
 
 def _lead(messages: list[Any]) -> str:

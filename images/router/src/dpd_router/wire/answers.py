@@ -13,7 +13,7 @@ from dpd_router.stages.stream import ANSWERED_ANEW
 OK = b"HTTP/1.1 200 OK\r\n"
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _END = b"\r\n\r\n"
-_MOST = 512
+_MOST, _HEADS = 512, 64
 _DIGITS = 15
 # Names that mean something for the message or its connection: with any other value than those above they are odd.
 _MEANING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer"})
@@ -60,10 +60,14 @@ def _read(line: bytes) -> tuple[int, bytes, int]:
 def answer_head(data: bytes) -> AnswerHead | None:
     """Return the head that `data` begins with; None where that is not a plain 200 whose body has an announced end."""
     end = data.find(_END)
-    if end < 0 or not data.startswith(OK):
-        return None
+    return _of_lines(data[:end]) if end > 0 and data.startswith(OK) else None
+
+
+@lru_cache(_HEADS)
+def _of_lines(head: bytes) -> AnswerHead | None:
+    """Return what a head says; streams that begin in one second mostly have the same."""
     told, length, chunked, events = [OK], 0, 0, False
-    for line in data[len(OK) : end].split(b"\r\n"):
+    for line in head[len(OK) :].split(b"\r\n"):
         kind, text, number = _read(line)
         told.append(text)
         if kind == _TOLD:
@@ -75,4 +79,4 @@ def answer_head(data: bytes) -> AnswerHead | None:
         events = events or kind == _EVENTS
     if chunked + (length > 0) != 1:
         return None
-    return AnswerHead(b"".join(told), length or None, events, end + len(_END))
+    return AnswerHead(b"".join(told), length or None, events, len(head) + len(_END))
