@@ -20,7 +20,7 @@ from dpd_router.api.routes import ALIAS, RESPONSES
 from dpd_router.bodies import EXTRA, KEY
 from dpd_router.chooser import Chooser
 from dpd_router.delivery import Going
-from dpd_router.errors import ConnectFailedError, RouterError, UnavailableError
+from dpd_router.errors import ConnectFailedError, RouterError
 from dpd_router.path import Path
 from dpd_router.pool import Pool, Worker
 from dpd_router.stages.estimate import estimate
@@ -87,16 +87,16 @@ class FastPath:
         incoming, ask, began = exchange.incoming, exchange.ask, monotonic()
         if incoming.refusal is not None or incoming.http_1_0 or len(ask.body) > MOST_BYTES or ask.method != "POST":
             return False
-        body = self._plain(ask)
-        if body is None:
-            return False
-        prompt = estimate(body)
-        reason = of_short(prompt.tokens, self.policy, self.pool.outlook, relayed=False)
-        if reason is None or reason is Reason.NO_WORKER:
-            return False
         try:
+            body = self._plain(ask)
+            if body is None:
+                return False
+            prompt = estimate(body)
+            reason = of_short(prompt.tokens, self.policy, self.pool.outlook, relayed=False)
+            if reason is None or reason is Reason.NO_WORKER:
+                return False
             worker = self.chooser.answering(prompt, self.policy.retry_after)
-        except UnavailableError:
+        except Exception:  # noqa: BLE001 - nothing has been done yet, and the path answers for what it meets
             return False
         line, streams = self.told.line, body.get("stream")
         line(decided(prompt.tokens, self.policy.threshold, disaggregate=False), ask.request_id)
