@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import socket
+
+import pytest
 
 from dpd_router.chooser import Chooser
-from router.rig import engine, request, router, short, statuses
+from router.rig import OK, engine, request, router, short, statuses
 
 
 def nothing_is_left(up):
@@ -52,3 +55,27 @@ async def test_a_choice_that_fails_is_one_requests_failure(monkeypatch):
         writer.write(request(short()))
         assert b" 200 " in await reader.readuntil(b"\r\n")
         await up.until(lambda: nothing_is_left(up))
+
+
+@pytest.mark.parametrize("framing", [b"content-length: 60000\r\n", b"transfer-encoding: chunked\r\n"])
+async def test_an_engine_whose_last_client_did_not_read_is_heard_by_the_next(framing):
+    async def answer(seen, reader, writer):
+        data = b"x" * 60000
+        if b"chunked" in framing:
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+        writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (framing, data) if b"much" in seen.body else OK)
+
+    sections = {"health": {"intervalSeconds": 60}, "timeouts": {"upstreamKeepAliveSeconds": 60}}
+    async with engine(answer) as decoder, router(decode=[decoder], **sections) as up:
+        await up.post(short())
+        loop, client = asyncio.get_running_loop(), socket.socket()
+        with client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", up.port))
+            while not any(each.choked for each in up.router.doors.inside):
+                await loop.sock_sendall(client, request(short(say="much")))
+                await asyncio.sleep(0.01)
+            await up.until(lambda: nothing_is_left(up))
+            assert not any(each.paused for each in up.router.connections._open)
+            assert statuses(await up.post(short())) == [200]

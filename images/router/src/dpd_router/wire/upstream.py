@@ -121,6 +121,8 @@ class Upstream(asyncio.Protocol):
     def returned(self) -> None:
         """Take the connection back from a borrower that has read its answer to the end."""
         self._unborrowed()
+        if self.paused:
+            self.resume()  # whoever is next would wait for a client that is not its own
         self.idle_since = self.now()
         self.reusable = True
 
@@ -268,6 +270,8 @@ class Upstream(asyncio.Protocol):
     def _finish(self, *, reusable: bool) -> None:
         self._sink = None
         self._framing.take = _drop
+        if self.paused:
+            self.resume()  # as in `returned`
         self.idle_since = self.now()
         self.reusable = reusable
         if self._done is not None and not self._done.done():
