@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from dpd_router.chooser import Chooser
-from router.rig import OK, engine, request, router, short, statuses
+from router.rig import OK, engine, get, request, router, short, statuses
 
 
 def nothing_is_left(up):
@@ -79,3 +79,31 @@ async def test_an_engine_whose_last_client_did_not_read_is_heard_by_the_next(fra
             await up.until(lambda: nothing_is_left(up))
             assert not any(each.paused for each in up.router.connections._open)
             assert statuses(await up.post(short())) == [200]
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/models"])
+async def test_who_asks_on_and_on_and_reads_nothing_is_answered_no_further_than_it_reads(path):
+    async def answer(seen, reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 50000\r\n\r\n" + b"x" * 50000)
+
+    ask = get(path, b"") if path == "/v1/models" else request({"prompt": "hi"}, path)
+    async with engine(answer) as decoder, router(decode=[decoder]) as up:
+        loop, client = asyncio.get_running_loop(), socket.socket()
+        with client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", up.port))
+            sending = asyncio.create_task(loop.sock_sendall(client, ask * 1000))
+            await up.until(lambda: any(each.choked for each in up.router.doors.inside))
+            await asyncio.sleep(0.3)
+            (connection,) = up.router.doors.inside
+            assert connection._transport is not None
+            assert connection._transport.get_write_buffer_size() < 2 * 65536
+            connection.expire(loop.time() + 100)  # whose turn it is is ours to say: it is not late
+            read = 0
+            async with asyncio.timeout(20):
+                while read < 1000 * 50000:
+                    read += len(await loop.sock_recv(client, 1 << 20))
+                await sending
+            assert len(decoder.seen) >= 990
+            await up.until(lambda: nothing_is_left(up))

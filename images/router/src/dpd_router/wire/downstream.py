@@ -98,7 +98,7 @@ class Downstream(asyncio.Protocol):
             self._since = self._loop.time()
         self._waiting.extend(self._reader.feed(data))
         self._error = self._reader.error
-        if self._current is None:
+        if self._current is None and not self.choked:
             self._next()
         elif self._waiting or self._error is not None:
             self._hold()
@@ -130,6 +130,10 @@ class Downstream(asyncio.Protocol):
         self.choked = False
         if self._current is not None:
             self._current.unchoke()
+        elif self._transport is not None and not (self._turned_away or self._transport.is_closing()):
+            if self._held_back:
+                self._read_on(self._transport)
+            self._next()
 
     def close(self) -> None:
         """Close, after what was written has been sent."""
@@ -165,7 +169,7 @@ class Downstream(asyncio.Protocol):
         limits = self._limits
         if self.choked and now - self._choked_at > limits.stalled_seconds and self._transport is not None:
             self._transport.abort()
-        if self._current is not None:
+        if self._current is not None or self._waiting:
             return
         waited = now - self._since
         if self._turned_away:
@@ -213,11 +217,14 @@ class Downstream(asyncio.Protocol):
             self._reset()
         elif not exchange.ended or not exchange.keep_alive:
             self.close()
-        elif self._transport is not None:
+        elif self._transport is not None and not self.choked:  # else what waits would be answered into memory
             if self._held_back:
-                self._held_back = False
-                self._transport.resume_reading()
+                self._read_on(self._transport)
             self._next()
+
+    def _read_on(self, transport: asyncio.Transport) -> None:
+        self._held_back = False
+        transport.resume_reading()
 
     def _hold(self) -> None:
         self._held_back = True
@@ -232,11 +239,11 @@ class Downstream(asyncio.Protocol):
             self._transport.abort()
 
     def _turn_away(self, error: RouterError) -> None:
+        self._turned_away = True
         self._reader.drop()
         body = error.body()
         headers = [*error.headers(), (b"content-length", b"%d" % len(body))]
         self.write(response_head(error.status, headers, self._new_id(), keep_alive=False) + body)
-        self._turned_away = True
         self._tell(error)
         self._since = self._loop.time()
         if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
