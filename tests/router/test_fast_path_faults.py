@@ -107,3 +107,29 @@ async def test_who_asks_on_and_on_and_reads_nothing_is_answered_no_further_than_
                 await sending
             assert len(decoder.seen) >= 990
             await up.until(lambda: nothing_is_left(up))
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_request_that_cannot_be_counted_is_over_all_the_same(monkeypatch, leaves):
+    async def answer(seen, reader, writer):
+        if leaves and b"wait" in seen.body:
+            assert await reader.read() == b""
+            raise ConnectionResetError
+        writer.write(OK)
+
+    async with engine(answer) as decoder, router(decode=[decoder]) as up, kept(up) as (reader, writer):
+
+        def record(_):
+            raise KeyError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(up.router.app.metrics, "record", record)
+            writer.write(request(short(say="wait")))
+            if leaves:
+                await up.until(lambda: len(decoder.seen) == 2)
+                writer.close()
+            else:
+                await reader.readuntil(b"\r\n\r\n{}")
+            await up.until(lambda: any("failed in the router: KeyError" in line for line in up.lines))
+        await up.until(lambda: nothing_is_left(up))
+        assert statuses(await up.post(short())) == [200]

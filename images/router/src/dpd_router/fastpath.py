@@ -157,26 +157,28 @@ class FastPath:
         self.pool.landed(worker, 0, trial=flight.trial)
         if end is End.COMPLETE:
             self.pool.answered(worker, _OK, ask.body)
-        self.told.report(
-            Record(
-                request_id=ask.request_id,
-                method=ask.method,
-                path=ask.path,
-                caller=ask.caller,
-                status=exchange.status,
-                route=Route.DIRECT,
-                reason=flight.reason,
-                end=end,
-                decoder=worker.name,
-                duration=now - flight.began,
-                ttft=None if first is None else first - flight.began,
-                streamed=flight.stream is True and first is not None,
-                bytes_in=len(ask.body),
-                bytes_out=exchange.bytes_out,
-            )
+        record = Record(
+            request_id=ask.request_id,
+            method=ask.method,
+            path=ask.path,
+            caller=ask.caller,
+            status=exchange.status,
+            route=Route.DIRECT,
+            reason=flight.reason,
+            end=end,
+            decoder=worker.name,
+            duration=now - flight.began,
+            ttft=None if first is None else first - flight.began,
+            streamed=flight.stream is True and first is not None,
+            bytes_in=len(ask.body),
+            bytes_out=exchange.bytes_out,
         )
-        if ask.caller:
-            self.told.caller(ask.caller, exchange.status)
+        try:
+            self.told.report(record)
+            if ask.caller:
+                self.told.caller(ask.caller, exchange.status)
+        except Exception as error:  # noqa: BLE001 - as in `_hand_over`
+            self.told.error(f"request {ask.request_id} failed in the router: {error!r}")
         exchange.over()
 
     def stranded(self, leg: QuickLeg) -> None:
