@@ -109,6 +109,20 @@ async def test_who_asks_on_and_on_and_reads_nothing_is_answered_no_further_than_
             await up.until(lambda: nothing_is_left(up))
 
 
+async def test_a_connection_that_cannot_even_be_tried_is_one_requests_failure(monkeypatch):
+    async def opened(*_):
+        raise UnicodeError("label too long")
+
+    async with engine() as decoder, router(decode=[decoder], health={"intervalSeconds": 60}) as up:
+        up.router.connections.close()
+        with monkeypatch.context() as patch:
+            patch.setattr(type(up.router.connections), "opened", opened)
+            assert statuses(await up.post(short())) == [500]
+        assert nothing_is_left(up)
+        assert any("failed in the router: UnicodeError" in line for line in up.lines)
+        assert statuses(await up.post(short())) == [200]
+
+
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_a_request_that_cannot_be_counted_is_over_all_the_same(monkeypatch, leaves):
     async def answer(seen, reader, writer):

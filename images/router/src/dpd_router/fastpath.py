@@ -20,7 +20,7 @@ from dpd_router.api.routes import ALIAS, RESPONSES
 from dpd_router.bodies import EXTRA, KEY
 from dpd_router.chooser import Chooser
 from dpd_router.delivery import Going
-from dpd_router.errors import ConnectFailedError, RouterError
+from dpd_router.errors import RouterError
 from dpd_router.path import Path
 from dpd_router.pool import Pool, Worker
 from dpd_router.stages.estimate import estimate
@@ -124,7 +124,7 @@ class FastPath:
         """Send a request on a new connection."""
         try:
             upstream = await self.legs.opened(flight.worker)
-        except ConnectFailedError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the path answers for it
             await self._hand_over(flight, None, partial(_unreached, error))
             return
         if flight.exchange.gone:
@@ -226,5 +226,5 @@ class FastPath:
             leg.give_up()
 
 
-async def _unreached(error: ConnectFailedError, _first: Callable[[int], None]) -> Outcome:
+async def _unreached(error: Exception, _first: Callable[[int], None]) -> Outcome:
     raise error
