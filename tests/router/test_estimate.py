@@ -80,3 +80,10 @@ def test_a_texts_lead_is_as_long_as_a_chats():
 def test_token_ids_have_a_lead_too():
     assert estimate({"prompt": [11, 22, 33]}).lead == "11,22,33"
     assert estimate({"prompt": [11, 22, 34]}).lead != "11,22,33"
+
+
+def test_lists_among_token_ids_are_not_looked_into_however_deep_they_are():
+    deep: list = []
+    for _ in range(5000):
+        deep = [deep]
+    assert estimate({"prompt": [1, deep, 2]}) == Prompt(3, "", exact=True, ids=[1, deep, 2])

@@ -57,14 +57,21 @@ def _of_prompt(prompt: Any) -> Prompt:
         case str():
             return Prompt(len(prompt) // CHARACTERS_PER_TOKEN, prompt[: 2 * LEAD_CHARACTERS])
         case [int(), *_]:
-            lead = ",".join(map(str, prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN]))
-            return Prompt(len(prompt), lead, exact=True, ids=prompt)
+            return Prompt(len(prompt), _of_ids(prompt), exact=True, ids=prompt)
         case [str() | list(), *_]:
             # One level of several prompts and no deeper: what is nested further is no prompt.
             parts = [_of_prompt(each) for each in prompt if _is_prompt(each)]
             return Prompt(sum(part.tokens for part in parts), parts[0].lead if parts else "")
         case _:
             return Prompt(0, "")
+
+
+def _of_ids(prompt: list[Any]) -> str:
+    """Return the leading ids as text, empty where something else stands among them: lists in lists without end, say."""
+    try:
+        return ",".join(["%d" % each for each in prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN]])
+    except TypeError:
+        return ""
 
 
 def _is_prompt(value: Any) -> bool:
