@@ -113,7 +113,7 @@ class FastPath:
     def _plain(self, ask: Ask) -> Body | None:
         """Return the body of a request that asks for an answer to a prompt, and steers nothing."""
         row = self.routes.find(ask.path)
-        if row is None or row.kind is not Kind.PATH or ask.path == RESPONSES:
+        if row is None or row.kind is not Kind.PATH or self._path_of(ask) == RESPONSES:
             return None
         try:
             body = _decode(ask.body)
@@ -123,8 +123,10 @@ class FastPath:
         return body if not steers and ("messages" in body or "prompt" in body) else None
 
     def _message(self, ask: Ask, worker: Worker, name: str, told: bytes) -> bytes:
-        path = self.policy.invocation if ask.path == ALIAS else ask.path
-        return posted(path + ask.query, worker.name, name, told, ask.body)
+        return posted(self._path_of(ask) + ask.query, worker.name, name, told, ask.body)
+
+    def _path_of(self, ask: Ask) -> str:
+        return self.policy.invocation if ask.path == ALIAS else ask.path
 
     def ended(self, leg: QuickLeg, end: End) -> None:
         """Count and log a request that has ended, and let its connection go on."""
