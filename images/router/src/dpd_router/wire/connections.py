@@ -44,6 +44,8 @@ class Connections:
     def release(self, connection: Upstream) -> None:
         """Take a connection back after its exchange; one that ended badly is closed."""
         if connection.usable:
+            if connection.paused:  # its client has yet to take the last of it, and is nobody's concern any more
+                connection.resume()
             self._idle.setdefault(connection.key, []).append(connection)
         else:
             self._drop(connection)
