@@ -6,6 +6,7 @@ import re
 import pytest
 
 from dpd_router.pool import Role
+from dpd_router.wire.legs import WireLegs
 from router.conversing import counted, ended, said, talk
 from router.otlp import receiver, tracing
 from router.rig import OK, STREAM, answers_when, chunk, engine, request, router, short, statuses, writes_forever
@@ -171,6 +172,24 @@ async def test_a_request_that_waits_behind_one_under_way_is_served_when_that_has
         client.close()
         await up.until(lambda: nobody_is_left(up))
     assert ways.taken == 3
+
+
+async def test_what_goes_wrong_on_the_fast_path_costs_one_request_at_most_and_is_told(monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("oh")
+
+    async with engine() as decoder, router(decode=[decoder], **KEPT) as up:
+        client = await talk(up)
+        with monkeypatch.context() as broken:
+            broken.setattr(WireLegs, "quick", fails)
+            broken.setattr(WireLegs, "relay", fails)
+            client.write(request(short(), headers=b"x-request-id: mine\r\n"))
+            await up.until(lambda: statuses(client.got) == [500])
+        client.write(request(short()))
+        await up.until(lambda: statuses(client.got) == [500, 200])
+        assert any(line.startswith("[ERROR] request mine failed in the router") for line in up.lines)
+        assert nobody_is_left(up)
+        client.close()
 
 
 class Trial:
