@@ -130,6 +130,8 @@ class Downstream(asyncio.Protocol):
         self.choked = False
         if self._current is not None:
             self._current.unchoke()
+        elif self._waiting:
+            self._next()
 
     def close(self) -> None:
         """Close, after what was written has been sent."""
@@ -181,7 +183,9 @@ class Downstream(asyncio.Protocol):
 
     def _next(self) -> None:
         """Serve the next request, answer a broken one, or go on reading."""
-        if self._waiting:
+        if self._waiting and self.choked:
+            self._hold()  # until the client has taken what it was told before
+        elif self._waiting:
             self._current = exchange = Exchange(self._waiting.popleft(), self, self._over)
             self._doors.serving += 1
             answering = self._serve(exchange)
