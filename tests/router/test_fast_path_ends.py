@@ -90,6 +90,28 @@ async def test_an_answer_whose_last_piece_is_more_than_its_client_takes_leaves_a
         client.close()
 
 
+@pytest.mark.parametrize("quick", [True, False], ids=["fast", "path"])
+async def test_a_client_that_asks_ahead_and_does_not_read_has_its_requests_wait(quick):
+    async def answer(seen, reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(PIECE), PIECE))
+
+    count = 400
+    async with engine(answer) as decoder, router(decode=[decoder], fast=quick, **KEPT) as up:
+        client = await talk(up)
+        client.transport.pause_reading()
+        client.write(request(short()) * count)
+        before = -1
+        while before != len(decoder.seen):
+            before = len(decoder.seen)
+            await asyncio.sleep(0.1)
+        assert before < count
+        client.transport.resume_reading()
+        await up.until(lambda: len(client.got) > count * len(PIECE), seconds=20)
+        assert len(decoder.seen) == count
+        await up.until(lambda: nobody_is_left(up) if quick else not up.router.doors.serving)
+        client.close()
+
+
 # What is asked, what the engine does, and for how many seconds of silence it is waited: those of the defaults.
 SILENT = {
     "a stream that does not begin": (short(stream=True), silent, 300),
