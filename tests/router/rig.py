@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dpd_router.config.load import from_document
@@ -207,7 +207,7 @@ def get(path: str, headers: bytes = b"connection: close\r\n", method: str = "GET
     return f"{method} {path} HTTP/1.1\r\nhost: r\r\n".encode() + headers + b"\r\n"
 
 
-def statuses(answer: bytes) -> list[int]:
+def statuses(answer: bytes | bytearray) -> list[int]:
     """The statuses of all responses in what a connection brought."""
     return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
 
@@ -221,8 +221,11 @@ def long(**more):
 
 
 @contextlib.asynccontextmanager
-async def router(prefill=(), decode=(), worker=(), form=Format.PLAIN, **sections) -> AsyncIterator[Up]:
-    """Run a router over engines that listen on loopback; returns when the healthy ones are known to be."""
+async def router(prefill=(), decode=(), worker=(), form=Format.PLAIN, fast=True, **sections) -> AsyncIterator[Up]:
+    """Run a router over engines that listen on loopback; returns when the healthy ones are known to be.
+
+    Without `fast` plain requests go down the path like all others.
+    """
     notify = free_ports(1)[0]
     pools = {"prefill": prefill, "decode": decode, "worker": worker}
     document: dict[str, dict[str, Any]] = {
@@ -245,6 +248,8 @@ async def router(prefill=(), decode=(), worker=(), form=Format.PLAIN, **sections
         document[name] = section if "connector" in section else {**document.get(name, {}), **section}
     output, stop = io.StringIO(), asyncio.Event()
     made = assemble(from_document(document), Log(output, form))
+    if not fast:
+        made = replace(made, app=replace(made.app, fast=None))
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(made.run(stop, port.set_result))
     up = Up(await port, made, stop, task, output)

@@ -51,7 +51,12 @@ class App:
 
     def begin(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         """Answer one exchange: by the fast path, or in what is returned."""
-        return None if self.fast is not None and self.fast.take(exchange) else self.serve(exchange)
+        try:
+            taken = self.fast is not None and self.fast.take(exchange)
+        except Exception as error:  # noqa: BLE001 - nothing was sent yet: the path may do better, or says so
+            self.tell_error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
+            taken = False
+        return None if taken else self.serve(exchange)
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one exchange, whatever happens."""

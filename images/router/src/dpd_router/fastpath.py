@@ -107,36 +107,40 @@ class FastPath:
         upstream = self.legs.kept(worker)
         if upstream is None:
             self._task(self._open(flight))
-        else:
+            return True
+        try:
             self._send(flight, upstream)
+        except Exception:
+            self.pool.landed(worker, 0, trial=trial)
+            raise
         return True
 
     def _send(self, flight: _Flight, upstream: Upstream) -> None:
         exchange, worker = flight.exchange, flight.worker
         ask, known = exchange.ask, exchange.incoming.known
         leg = self.legs.quick(upstream, exchange, self, monotonic, streams=bool(flight.stream))
-        self.under_way[leg] = flight
         told = known.told if known is not None and known.headers is ask.headers else joined(ask.headers)
-        target = (self.policy.invocation if ask.path == ALIAS else ask.path) + ask.query
-        leg.send(posted(target, worker.name, leg.name, told, ask.body))
+        message = posted(self._path_of(ask) + ask.query, worker.name, leg.name, told, ask.body)
+        self.under_way[leg] = flight
+        leg.send(message)
 
     async def _open(self, flight: _Flight) -> None:
         """Send a request on a new connection."""
         try:
             upstream = await self.legs.opened(flight.worker)
+            if not flight.exchange.gone:
+                self._send(flight, upstream)
+                return
         except Exception as error:  # noqa: BLE001 - whatever it is, the path answers for it
             await self._hand_over(flight, None, partial(_unreached, error))
             return
-        if flight.exchange.gone:
-            self.legs.spare(upstream)
-            self._over(flight, End.CLIENT_LEFT, None)
-        else:
-            self._send(flight, upstream)
+        self.legs.spare(upstream)
+        self._over(flight, End.CLIENT_LEFT, None)
 
     def _plain(self, ask: Ask) -> Body | None:
         """Return the body of a request that asks for an answer to a prompt, and steers nothing."""
         row = self.routes.find(ask.path)
-        if row is None or row.kind is not Kind.PATH or ask.path == RESPONSES:
+        if row is None or row.kind is not Kind.PATH or self._path_of(ask) == RESPONSES:
             return None
         try:
             body = _decode(ask.body)
@@ -144,6 +148,9 @@ class FastPath:
             return None  # refused in the path's words
         steers = KEY in body or EXTRA in body
         return body if not steers and ("messages" in body or "prompt" in body) else None
+
+    def _path_of(self, ask: Ask) -> str:
+        return self.policy.invocation if ask.path == ALIAS else ask.path
 
     def ended(self, leg: QuickLeg, end: End) -> None:
         """Take a leg that has ended."""

@@ -69,8 +69,8 @@ def _of_prompt(prompt: Any) -> Prompt:
 def _of_ids(prompt: list[Any]) -> str:
     """Return the leading ids as text, empty where something else stands among them: lists in lists without end, say."""
     try:
-        return ",".join(["%d" % each for each in prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN]])
-    except TypeError:
+        return ",".join([f"{each:d}" for each in prompt[: LEAD_CHARACTERS // CHARACTERS_PER_TOKEN]])
+    except (TypeError, ValueError):
         return ""
 
 

@@ -16,7 +16,9 @@ _END = b"\r\n\r\n"
 _MOST, _HEADS = 512, 64
 _DIGITS = 15
 # Names that mean something for the message or its connection: with any other value than those above they are odd.
-_MEANING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"trailer"})
+_MEANING = frozenset(
+    {b"content-length", b"transfer-encoding", b"connection", b"proxy-connection", b"upgrade", b"trailer"}
+)
 
 
 # What a line means; ODD: nothing that we understand without the parser.
@@ -45,10 +47,10 @@ def _read(line: bytes) -> tuple[int, bytes, int]:
     if parts is None:
         return _ODD, b"", 0
     name, value = parts[1].lower(), parts[2].rstrip(b" \t")
-    told, lower = b"%b: %b\r\n" % (parts[1], value), value.lower()
-    if name == b"content-length" and value.isdigit() and len(value) <= _DIGITS:
+    told, lower = b"%b: %b\r\n" % (parts[1], parts[2]), value.lower()
+    if name == b"content-length" and value.isdigit() and len(value) <= _DIGITS and int(value):
         return _LENGTH, told, int(value)
-    if name == b"transfer-encoding" and lower == b"chunked":
+    if name == b"transfer-encoding" and parts[2].lower() == b"chunked":  # parsers differ about space behind it
         return _CHUNKED, told, 0
     if name == b"content-type" and lower.startswith(b"text/event-stream"):
         return _EVENTS, told, 0

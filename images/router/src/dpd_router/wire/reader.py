@@ -254,6 +254,8 @@ class RequestReader:
             self._admission.caller,
         )
         keep = self._parser.should_keep_alive() and self._version == "1.1" and not self._body_framing
+        if not keep:
+            self._known = None  # it is the last: what comes behind it is the parser's to refuse
         self._ready.append(Incoming(ask, self._version == "1.0", keep, self._admission.refusal))
         self._body = []
         self._kept = 0
