@@ -216,10 +216,14 @@ def _streams(found: Found) -> Table:
 
 
 def _bodies(found: Found) -> Table:
-    rows = [["µs per request, bytes of a body", *(spoken(size / 1024) + "Ki" for size in BODIES)]]
+    rows = [["µs per request, bytes of a body", *map(_size, BODIES)]]
     for pd, sizes in found.bodies.items():
         rows.append(["PD" if pd else "direct", *(_spread([each.micros for each in row]) for row in sizes.values())])
     return Table(rows)
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20}Mi" if count >> 20 else f"{count >> 10}Ki"
 
 
 def _processes(found: Found) -> Table:

@@ -47,7 +47,14 @@ class Shape:
         return Manifests(template("helm", self.values, *self.flags, *flags))
 
 
-OF_ROLES = ("DPDFallbackRate", "DPDZeroTokenRetrievals", "DPDRoleMissing", "DPDTransferSlow", "DPDCertificateExpiry")
+OF_ROLES = (
+    "DPDFallbackRate",
+    "DPDPrefillHangs",
+    "DPDZeroTokenRetrievals",
+    "DPDRoleMissing",
+    "DPDTransferSlow",
+    "DPDCertificateExpiry",
+)
 ACCEPT = CASES / "accept"
 SHAPES = {
     "page": Shape(PAGE, TLS, 26, ("DPDBufferNearFull", "DPDLedgerDrift", *OF_ROLES)),

@@ -16,7 +16,7 @@ from dpd.endpoint import endpoint_of
 from dpd.package import contract_schema
 from dpd.problems import FieldPath
 from dpd.reader import read
-from dpd.yamlout import Entry, write
+from dpd.yamlout import Entry, emitted, write
 from support.paths import CASES, CHART
 
 CONTRACT = Contract(contract_schema())
@@ -131,6 +131,12 @@ def test_values_keep_pd_spec_word_for_word(pd_spec: Any, values: list[str]) -> N
     assert rendered["pdSpec"] == pd_spec
     assert {key: rendered[key] for key in document["spec"]} == document["spec"]
     assert read(text.encode()).documents[0].value == rendered
+
+
+@SETTINGS
+@given(st.dictionaries(st.text(max_size=8), trees, max_size=4))
+def test_plain_values_are_written_as_pyyaml_writes_them(tree: Any) -> None:
+    assert write((), [Entry(key, value) for key, value in tree.items()]) == (emitted(tree) if tree else "")
 
 
 @SETTINGS

@@ -4,12 +4,13 @@ from typing import Any
 import pytest
 import yaml
 
+from dpd import blocks
 from dpd.flags import Flag, canonical, find
 from dpd.hints import listed, nearest
 from dpd.instances import GPU_DIRECT_TYPES, facts_of, has_no_gpus, known_types, least
 from dpd.reader import read
 from dpd.sizing import GIB, gib, gpu_memory_left, l1_gib_per_rank, quantity, share_of_node
-from dpd.yamlout import Entry, write
+from dpd.yamlout import Entry, emitted, write
 
 
 @pytest.mark.parametrize(
@@ -151,3 +152,16 @@ def _values(text: str) -> Any:
     reading = read(text.encode())
     assert reading.problems == ()
     return reading.documents[0].value
+
+
+NESTED = {"a": [[1, {"b": "no", "c": {}}], []], "d": {"e": [{"f": [{"g": None}]}], "h": 1.5}, "-": ["- x", "x: y", "#"]}
+
+
+def test_what_is_simple_takes_no_emitter() -> None:
+    assert blocks.text(NESTED, lambda value: emitted([value])[2:-1]) == emitted(NESTED)
+
+
+@pytest.mark.parametrize("tree", [{"": 1}, {"k" * 101: 1}, {1: 1}, {"a": ["two\nlines"]}, {"a": "\x85"}])
+def test_what_spans_lines_or_has_a_strange_key_is_left_to_the_emitter(tree: Any) -> None:
+    assert blocks.text(tree, str) is None
+    assert write((), [Entry(key, value) for key, value in tree.items()]) == emitted(tree)

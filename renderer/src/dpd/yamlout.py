@@ -1,16 +1,18 @@
 """Last stop of a manifest: entries → YAML text with comments above keys.
 
-Values go through PyYAML's serializer; strings are quoted wherever a YAML 1.1 reader (kubectl, Helm) would take them for
+PyYAML says how a scalar is written; strings are quoted wherever a YAML 1.1 reader (kubectl, Helm) would take them for
 something else. The same entries always give the same bytes.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from textwrap import indent, wrap
 from typing import Any
 
 import yaml
 
+from dpd import blocks
 from dpd.scalars import is_plain_string
 
 _WIDTH = 110
@@ -99,9 +101,29 @@ def _plain(entries: Iterable[Entry]) -> dict[str, Any]:
     return {each.key: _plain(each.value) if isinstance(each.value, tuple) else each.value for each in entries}
 
 
-def _dump(value: Any) -> str:
+def _dump(value: dict[str, Any]) -> str:
+    quick = blocks.text(value, _scalar)
+    return emitted(value) if quick is None else quick
+
+
+def emitted(value: Any) -> str:
+    """Return a value's YAML as PyYAML writes it."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_NO_FOLDING)
     return text
+
+
+def _scalar(value: Any) -> str:
+    return _kept(value) if type(value) in (str, int, bool) else _in_list(value)
+
+
+@lru_cache(4096, typed=True)
+def _kept(value: str | int | bool) -> str:
+    """Remember how keys and common values are written: one emitter costs as much as the rest of a mapping."""
+    return _in_list(value)
+
+
+def _in_list(value: Any) -> str:
+    return emitted([value])[len("- ") : -len("\n")]
 
 
 def _comment(text: str) -> str:
