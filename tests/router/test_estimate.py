@@ -86,4 +86,5 @@ def test_lists_among_token_ids_are_not_looked_into_however_deep_they_are():
     deep: list = []
     for _ in range(5000):
         deep = [deep]
-    assert estimate({"prompt": [1, deep, 2]}) == Prompt(3, "", exact=True, ids=[1, deep, 2])
+    found = estimate({"prompt": [1, deep, 2]})
+    assert (found.tokens, found.lead, found.exact) == (3, "", True)

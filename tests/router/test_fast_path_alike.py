@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,8 @@ async def both(ways, messages, script, **sections):
 
 CHAT, CHAT_STREAM = short(), short(stream=True)
 PROMPT = {"model": "m", "prompt": "hi"}
+ODD_PROMPTS: list[Any] = [None, 1, {}, [], [None], [[]], [1, "a"], ["a", 1], [[1, {}]], [True]]
+ODD_MESSAGES: list[Any] = [None, "a", {}, [1, None], [{"content": [1, {"text": 2}]}]]
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
 KEYS = b"Authorization: Bearer k\r\nX-API-Key: j\r\n"
 keep = partial(request, CHAT)
@@ -109,8 +112,7 @@ REQUESTS = {
     "a response": ([request({"input": "a"}, "/v1/responses"), request(PROMPT, "/v1/responses")], {LEFT}),
     "a number without end": ([request(b'{"prompt":[' + b"1" * digits + b"]}") for digits in (300, 4300, 5000)], None),
     "odd prompts": (
-        [request({"prompt": each}) for each in (None, 1, {}, [], [None], [[]], [1, "a"], ["a", 1], [[1, {}]], [True])]
-        + [request({"messages": each}) for each in (None, "a", {}, [1, None], [{"content": [1, {"text": 2}]}])],
+        [request({"prompt": each}) for each in ODD_PROMPTS] + [request({"messages": each}) for each in ODD_MESSAGES],
         {TAKEN},
     ),
     "what is relayed": ([request(PROMPT, "/tokenize"), request(PROMPT, "/nowhere"), keep()], {LEFT, TAKEN}),

@@ -1,6 +1,7 @@
 """What an engine's answer is to the parser: a head, where its chunks and the message end, and the body for who asks."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import httptools
@@ -39,6 +40,9 @@ class Sink(Protocol):
         """Take a piece of the body."""
 
 
+_WHOLE = (True,)
+
+
 class Framing:
     """What the parser is told to note: the head, and where chunks and the message end; one message after another."""
 
@@ -47,6 +51,10 @@ class Framing:
     take: Callable[[bytes], None]  # where pieces of the body go, of those that are not passed on as they came
 
     def __init__(self) -> None:
+        # Empty within a chunk. What the parser calls for every chunk are a list's own functions: no call of ours.
+        self._whole = [*_WHOLE]
+        self.on_chunk_header = self._whole.clear
+        self.on_chunk_complete = partial(self._whole.extend, _WHOLE)
         self.restart()
         self._parser = httptools.HttpResponseParser(self)
         self.feed: Callable[[bytes], None] = self._parser.feed_data  # raises HttpParserError
@@ -59,8 +67,13 @@ class Framing:
         self.excess = False
         self.chunked = False
         self.sized = False
-        self.between_chunks = True
+        self._whole[:] = _WHOLE
         self.keep_alive = False
+
+    @property
+    def between_chunks(self) -> bool:
+        """Say whether what was read so far ends with a whole chunk."""
+        return bool(self._whole)
 
     def close(self) -> None:
         """Let go of the parser, which refers back here: one cycle less to collect for every connection."""
@@ -91,14 +104,6 @@ class Framing:
         """Note that the head is over."""
         self.started = True
         self.keep_alive = self._parser.should_keep_alive()  # cannot be asked once the message is over
-
-    def on_chunk_header(self) -> None:
-        """Note that a chunk began."""
-        self.between_chunks = False
-
-    def on_chunk_complete(self) -> None:
-        """Note that a chunk ended."""
-        self.between_chunks = True
 
     def on_message_complete(self) -> None:
         """Note that the response is over."""

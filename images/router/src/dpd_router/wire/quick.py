@@ -153,16 +153,21 @@ class QuickLeg(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._break(f"the engine's response is not HTTP/1.1: {error}")
             return
-        framing, exchange = self._framing, self.exchange
-        if framing.excess:
-            self._break("the engine sent more than one response")
+        if self._framing.complete:
+            self._last(data)
             return
+        exchange = self.exchange
         self.moved = True
         exchange.bytes_out += len(data)
         exchange.tail = data
         self._write(data)
-        if framing.complete:
-            self._finish()
+
+    def _last(self, data: bytes) -> None:
+        if self._framing.excess:
+            self._break("the engine sent more than one response")
+            return
+        self._pass(data)
+        self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the connection."""
