@@ -101,12 +101,9 @@ class Delivery(Generic[C]):
                 handoff.free()
 
         try:
-            if going is not None:
-                outcome = await going(first)
-            else:
-                call = decode(trace.onward(request), handoff.params)
-                trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
-                outcome = await self.legs.relay(worker, call, client, hold=handoff.params is not None, first=first)
+            if going is None:
+                going = self._leg(request, handoff, worker, client, trace)
+            outcome = await going(first)
         except LegDiedError as error:
             outcome, died = Outcome(End.UPSTREAM_DIED, 0), error
         except ConnectFailedError:
@@ -114,23 +111,33 @@ class Delivery(Generic[C]):
             self.pool.failed(worker)
             raise
         self._judge(request, worker, outcome)
-        if handoff.params is not None and not read and outcome.status != OK:
-            # Refused or cut off before the pages were read: another leg has to read them.
-            sure = outcome.limited or 0 < outcome.status < SERVER_ERROR
-            self.drains.later(request, handoff, worker, sure=sure)
-        else:
-            handoff.free()
+        self._free(request, handoff, worker, outcome, read=read)
         if died is not None:
             if not (died.told or died.late or client.gone):
                 raise _DiedError
             client.refuse(_told(died))
         return outcome.end
 
+    def _leg(self, request: Request, handoff: Handoff, worker: Worker, client: C, trace: Trace) -> Going:
+        """Return what sends a decode leg and sees it through."""
+        call = decode(trace.onward(request), handoff.params)
+        trace.add(Step.DECODE_SENT, worker=worker.name, tag=handoff.tag)
+        hold = handoff.params is not None
+        return lambda first: self.legs.relay(worker, call, client, hold=hold, first=first)
+
     def _judge(self, request: Request, worker: Worker, outcome: Outcome) -> None:
         if outcome.end is End.UPSTREAM_DIED:
             self.pool.failed(worker, request.raw)
         elif outcome.end is End.COMPLETE and not outcome.limited:
             self.pool.answered(worker, outcome.status, request.raw)
+
+    def _free(self, request: Request, handoff: Handoff, worker: Worker, outcome: Outcome, *, read: bool) -> None:
+        """Give a transfer's pages back, or have another leg read them, where this one ended before it had."""
+        if handoff.params is not None and not read and outcome.status != OK:
+            sure = outcome.limited or 0 < outcome.status < SERVER_ERROR
+            self.drains.later(request, handoff, worker, sure=sure)
+        else:
+            handoff.free()
 
     async def _elsewhere(
         self, request: Request, handoff: Handoff, lost: Worker, client: C, trace: Trace, *, unreached: bool

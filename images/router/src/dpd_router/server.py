@@ -152,12 +152,11 @@ def assemble(config: Config, log: Log) -> Router:
     background, doors, notices = Background(), Doors(Held(config.limits.held_bytes)), NoticeBoard()
     connections = Connections(timing.upstream_keep_alive, timing.connect)
     legs = WireLegs(connections, timing.deadlines, config.policy.retry_after)
-    own_metrics = config.surface.metrics is None
-    routes = Routes(config.policy.invocation, metrics=own_metrics, sagemaker=config.sagemaker)
+    routes = Routes(config.policy.invocation, metrics=config.surface.metrics is None, sagemaker=config.sagemaker)
     entrance = front(config, routes, doors, log, new_id)
     metrics = Metrics(routes.paths, pool, lambda: len(background), lambda: doors.serving)
-    waits = (standing.fallback_queue, standing.fallback_seconds)
-    fallbacks = Fallbacks(standing.fallbacks, config.policy.retry_after, *waits)
+    retry_after = config.policy.retry_after
+    fallbacks = Fallbacks(standing.fallbacks, retry_after, standing.fallback_queue, standing.fallback_seconds)
     chosen = choosing(config, encoder, pool, legs, log)
     discovery = discovery_of(config.lookup, config.targets, pool, log.info)
     vitals = Vitals(pool, discovery, fallbacks, doors.held, asyncio.get_running_loop().time)
@@ -167,7 +166,6 @@ def assemble(config: Config, log: Log) -> Router:
     parts = _Parts(
         config, log, pool, legs, background, notices, fallbacks, chosen, metrics, access, tracing, doors, new_id
     )
-    retry_after = config.policy.retry_after
     return Router(
         config=config,
         pool=pool,

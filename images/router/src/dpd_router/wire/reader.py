@@ -136,7 +136,7 @@ class RequestReader:
             return None
         admission = self._admit(known.path, known.headers)
         if admission.body_bytes is not None and len(body) > admission.body_bytes:
-            self._body_limit = admission.body_bytes
+            self._body_limit, self.busy = admission.body_bytes, True  # as where the parser stops at such a head
             self.error = admission.refusal or self._too_large()
             return []
         if admission.refusal is None:
