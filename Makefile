@@ -62,7 +62,7 @@ test: tools kubernetes collector grafana lint verify ## Everything: lint, genera
 	@$(BIN)/pytest -n 2 --dist loadscope $(addprefix --ignore ,$(APART))
 
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
-	@$(BIN)/pytest tests/engines
+	@$(BIN)/pytest -n 4 --dist loadscope tests/engines
 
 soak: tools ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
 	@$(BIN)/pytest tests/soak
