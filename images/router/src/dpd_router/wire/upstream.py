@@ -121,10 +121,7 @@ class Upstream(asyncio.Protocol):
     def returned(self) -> None:
         """Take the connection back from a borrower that has read its answer to the end."""
         self._unborrowed()
-        if self.paused:
-            self.resume()  # whoever is next would wait for a client that is not its own
-        self.idle_since = self.now()
-        self.reusable = True
+        self._rest(reusable=True)
 
     def adopt(self, pieces: Sequence[bytes], sink: Sink) -> "asyncio.Future[None]":
         """Take the connection back from a borrower that could make nothing of `pieces`, and go on as after `begin`."""
@@ -267,13 +264,16 @@ class Upstream(asyncio.Protocol):
             self._sink.head(ResponseHead(status, framing.headers, framing.chunked, to_close), more=bool(data))
         return data
 
+    def _rest(self, *, reusable: bool) -> None:
+        if self.paused:
+            self.resume()  # whoever is next would wait for a client that is not its own
+        self.idle_since = self.now()
+        self.reusable = reusable
+
     def _finish(self, *, reusable: bool) -> None:
         self._sink = None
         self._framing.take = _drop
-        if self.paused:
-            self.resume()  # as in `returned`
-        self.idle_since = self.now()
-        self.reusable = reusable
+        self._rest(reusable=reusable)
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
