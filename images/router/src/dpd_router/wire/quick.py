@@ -17,6 +17,8 @@ from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.parsing import Framing
 from dpd_router.wire.upstream import Upstream
 
+_LINE_END = b"\r\n"
+_SIZE_LINE = 10  # bytes of a line that says a chunk's size, at the most
 _TOO_MUCH = "the engine sent more than its response"
 
 
@@ -38,6 +40,7 @@ class QuickLeg(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_aligned",
         "_chunked",
         "_clock",
         "_feed",
@@ -86,6 +89,7 @@ class QuickLeg(asyncio.Protocol):
         self._clock = clock
         self._left = 0
         self._chunked = False
+        self._aligned = False
         self._write = exchange.outlet.write
 
     @property
@@ -138,6 +142,7 @@ class QuickLeg(asyncio.Protocol):
             framing.feed(body)
         except httptools.HttpParserError:
             return False
+        self._align(body)
         return not framing.excess
 
     def _chunks(self, data: bytes) -> None:
@@ -147,20 +152,37 @@ class QuickLeg(asyncio.Protocol):
         self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of a body in chunks: once for every event of a stream, so no more is done than it takes."""
-        try:
-            self._feed(data)
-        except httptools.HttpParserError as error:
-            self._break(f"the engine's response is not HTTP/1.1: {error}")
-            return
-        if self._framing.complete:
-            self._last(data)
-            return
+        """Take a piece of a body in chunks: once for every event of a stream, so no more is done than it takes.
+
+        Nearly every piece is one chunk, whole and with nothing beside it. The parser need not see that: it stands where
+        a chunk begins, before and after. To ask it costs three times what looking at both ends does.
+        """
+        size = len(data) - data.find(b"\r\n", 0, _SIZE_LINE) - 4  # for the two line ends
+        if not (self._aligned and size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n")):
+            if not self._parsed(data):
+                return
         exchange = self.exchange
         self.moved = True
         exchange.bytes_out += len(data)
         exchange.tail = data
         self._write(data)
+
+    def _parsed(self, data: bytes) -> bool:
+        """Have the parser take a piece of a body in chunks; say whether the answer goes on."""
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            self._break(f"the engine's response is not HTTP/1.1: {error}")
+            return False
+        if self._framing.complete:
+            self._last(data)
+            return False
+        self._align(data)
+        return True
+
+    def _align(self, data: bytes) -> None:
+        """Note whether the next piece begins a chunk. Within the line of a size no chunk is open either."""
+        self._aligned = self._framing.between_chunks and (not data or data.endswith(_LINE_END))
 
     def _last(self, data: bytes) -> None:
         if self._framing.excess:
