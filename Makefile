@@ -13,6 +13,9 @@ OUT ?= values.yaml
 # Suites with targets of their own: they take minutes, or need what `make test` does not build.
 APART := tests/engines tests/images tests/soak tests/scale tests/cluster
 
+# Tests at once: they wait for processes of theirs a third of the time, so one more than the smallest machine has cores.
+AT_ONCE ?= 3
+
 .PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick growth flame quality e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
 
 help: ## List every target
@@ -59,7 +62,8 @@ render: $(VENV)/.installed ## Turn IEC=endpoint.yaml into OUT=values.yaml
 grafana: .cache/grafana/.built ## Build what reads a dashboard as Grafana's own types have it, for the tests
 
 test: tools kubernetes collector grafana lint verify ## Everything: lint, generated files, unit, chart, router, simulator and demo tests
-	@$(BIN)/pytest -n 2 --dist loadscope $(addprefix --ignore ,$(APART))
+	@$(BIN)/pytest -n $(AT_ONCE) --dist loadscope $(addprefix --ignore ,$(APART) tests/router)
+	@$(MAKE) --no-print-directory coverage
 
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
 	@$(BIN)/pytest -n 4 --dist loadscope tests/engines
@@ -67,8 +71,8 @@ conformance: tools ## The engines' suite on simulated engines: what `make e2e-en
 soak: tools ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
 	@$(BIN)/pytest tests/soak
 
-coverage: tools ## How much of the router its own tests run: at least 95 % of its lines
-	@$(BIN)/pytest -q -n 2 --dist loadscope --cov dpd_router --cov-fail-under 95 --no-cov-on-fail tests/router
+coverage: tools ## The router's own tests, and how much of it they run: at least 95 % of its lines
+	@$(BIN)/pytest -n $(AT_ONCE) --dist loadscope --cov dpd_router --cov-fail-under 95 --no-cov-on-fail tests/router
 
 e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the rendered pods: minutes, 3.5 GB of disk
 	@PYTHONPATH=tests $(BIN)/python -m engines.harness.build

@@ -23,18 +23,20 @@ class Case:
         return "event" if self.spacing != "0s" else "request"
 
     def flags(self, share: float) -> list[str]:
-        """The load's flags for a share of the requests."""
+        """The load's flags for a share of the requests, and of a stream's length where it is what takes the time."""
         requests = max(self.clients, int(self.requests * share))
-        numbers = {"clients": self.clients, "requests": requests, "bytes": self.bytes, "events": self.events}
+        events = self.events if self.spacing == "0s" else max(1, int(self.events * share))
+        numbers = {"clients": self.clients, "requests": requests, "bytes": self.bytes, "events": events}
         flags = [part for key, value in numbers.items() for part in (f"-{key}", str(value))]
         return [*flags, "-distinct", *(["-tls"] if self.tls else [])]
 
 
 ALONE = Case("1 KB, one at a time", 1, 3000, 1024)
 REQUESTS = (ALONE, Case("1 KB, 64 at a time", 64, 12000, 1024))
+# One stream each, as long as an answer is: what a request costs is asked above.
 EVENTS = (
-    Case("events 20 ms apart, 64 streams", 64, 192, 1024, 100, "20ms"),
-    Case("events 20 ms apart, 256 streams", 256, 512, 1024, 100, "20ms"),
+    Case("events 20 ms apart, 64 streams", 64, 64, 1024, 300, "20ms"),
+    Case("events 20 ms apart, 256 streams", 256, 256, 1024, 200, "20ms"),
 )
 BODIES = (Case("32 KB, 8 events", 16, 3000, 32 << 10, 8), Case("128 KB, 8 events", 16, 1500, 128 << 10, 8))
 PD = (
@@ -43,7 +45,7 @@ PD = (
 )
 TLS = (
     Case("1 KB, 64 at a time, TLS", 64, 6000, 1024, tls=True),
-    Case("events 20 ms apart, 64 streams, TLS", 64, 192, 1024, 100, "20ms", tls=True),
+    Case("events 20 ms apart, 64 streams, TLS", 64, 64, 1024, 300, "20ms", tls=True),
 )
 CASES = (*REQUESTS, *EVENTS, *BODIES, *PD, *TLS)
 

@@ -41,6 +41,9 @@ ABOUT = [
     "version, since it is built as the image's is, guided by a profile; a build without takes a fifth more. The "
     "bare relay is sixty lines of Python on our own loop and parser that decide, check and tell nothing: what it "
     "costs is what the system, the loop and the parser cost, and the rest of our figure is the router's own work.",
+    "A stream's events come at times of its own, so that what reaches a router does not turn on how fast it began the "
+    "streams; events that come in bunches, as from one engine that steps, cost everybody less. A stream is 300 events "
+    "long, or 200, and an event's figure has little of its request's in it.",
     "Medians over rounds, microseconds per unit; in brackets ours as a multiple: median, least and most of the rounds.",
 ]
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand"
 	"net"
 	"net/http"
 	"strconv"
@@ -68,16 +69,24 @@ func answer(w http.ResponseWriter, r *http.Request, spacing time.Duration) {
 	stream(w, r, number(body, key), spacing)
 }
 
+// stream makes events at their own times: the second one comes by chance within a spacing of the first, those that follow
+// come a spacing apart. Else streams that begin together would go on together, and a router that begins them one close
+// behind the other would have its events in bunches, which cost less, where a slower one would not.
 func stream(w http.ResponseWriter, r *http.Request, events int, spacing time.Duration) {
 	flusher := w.(http.Flusher)
+	next := time.Now()
+	if spacing > 0 {
+		next = next.Add(-time.Duration(rand.Int63n(int64(spacing))))
+	}
 	for left := events; left > 0; left-- {
 		if _, err := io.WriteString(w, event); err != nil {
 			return
 		}
 		flusher.Flush()
 		if left > 1 && spacing > 0 {
+			next = next.Add(spacing)
 			select {
-			case <-time.After(spacing):
+			case <-time.After(time.Until(next)):
 			case <-r.Context().Done():
 				return
 			}
