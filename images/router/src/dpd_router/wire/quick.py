@@ -158,9 +158,9 @@ class QuickLeg(asyncio.Protocol):
         a chunk begins, before and after. To ask it costs three times what looking at both ends does.
         """
         size = len(data) - data.find(b"\r\n", 0, _SIZE_LINE) - 4  # for the two line ends
-        if not (self._aligned and size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n")):
-            if not self._parsed(data):
-                return
+        whole = self._aligned and size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n")
+        if not whole and not self._parsed(data):
+            return
         exchange = self.exchange
         self.moved = True
         exchange.bytes_out += len(data)
