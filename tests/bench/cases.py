@@ -25,7 +25,7 @@ class Case:
     def flags(self, share: float) -> list[str]:
         """The load's flags for a share of the requests, and of a stream's length where it is what takes the time."""
         requests = max(self.clients, int(self.requests * share))
-        events = self.events if self.spacing == "0s" else max(1, int(self.events * share))
+        events = self.events if self.unit == "request" else max(1, int(self.events * share))
         numbers = {"clients": self.clients, "requests": requests, "bytes": self.bytes, "events": events}
         flags = [part for key, value in numbers.items() for part in (f"-{key}", str(value))]
         return [*flags, "-distinct", *(["-tls"] if self.tls else [])]

@@ -17,7 +17,6 @@ from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.parsing import Framing
 from dpd_router.wire.upstream import Upstream
 
-_LINE_END = b"\r\n"
 _SIZE_LINE = 10  # bytes of a line that says a chunk's size, at the most
 _TOO_MUCH = "the engine sent more than its response"
 
@@ -155,7 +154,7 @@ class QuickLeg(asyncio.Protocol):
         """Take a piece of a body in chunks: once for every event of a stream, so no more is done than it takes.
 
         Nearly every piece is one chunk, whole and with nothing beside it. The parser need not see that: it stands where
-        a chunk begins, before and after. To ask it costs three times what looking at both ends does.
+        a chunk begins, before and after. To ask it was two thirds of what an event cost beyond a bare relay.
         """
         size = len(data) - data.find(b"\r\n", 0, _SIZE_LINE) - 4  # for the two line ends
         whole = self._aligned and size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n")
@@ -182,7 +181,7 @@ class QuickLeg(asyncio.Protocol):
 
     def _align(self, data: bytes) -> None:
         """Note whether the next piece begins a chunk. Within the line of a size no chunk is open either."""
-        self._aligned = self._framing.between_chunks and (not data or data.endswith(_LINE_END))
+        self._aligned = self._framing.between_chunks and (not data or data.endswith(b"\r\n"))
 
     def _last(self, data: bytes) -> None:
         if self._framing.excess:
