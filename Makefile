@@ -16,7 +16,7 @@ APART := tests/engines tests/images tests/soak tests/scale tests/cluster
 # Tests at once: they wait for processes of theirs a third of the time, so one more than the smallest machine has cores.
 AT_ONCE ?= 3
 
-.PHONY: help demo picture render test conformance soak coverage e2e-engines bench bench-quick growth flame quality e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
+.PHONY: help demo picture render test compiled conformance soak coverage e2e-engines bench bench-quick growth flame quality e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,8 +65,11 @@ test: tools kubernetes collector grafana lint verify ## Everything: lint, genera
 	@$(BIN)/pytest -n $(AT_ONCE) --dist loadscope $(addprefix --ignore ,$(APART) tests/router)
 	@$(MAKE) --no-print-directory coverage
 
+compiled: tools ## The router's own tests again, against what its image has: its hot modules compiled (takes a C compiler)
+	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest -n $(AT_ONCE) --dist loadscope -m 'not patches' tests/router
+
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
-	@$(BIN)/pytest -n 4 --dist loadscope tests/engines
+	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest -n 4 --dist loadscope tests/engines
 
 soak: tools ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
 	@$(BIN)/pytest tests/soak

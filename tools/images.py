@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache" / "images"
 BASE = "localhost/dpd-python:3.11"
 PACKAGES = "ca-certificates,python3,python3-venv"
+COMPILER = "gcc libc6-dev python3-dev"  # Debian's Python keeps its headers in a package of their own
 CERTIFICATES = Path("/etc/ssl/certs")
 
 
@@ -165,6 +166,8 @@ def build(buildah: Buildah, image: Image) -> Path:
         "--pull-never",
         "--build-arg",
         f"PYTHON_IMAGE={BASE}",
+        "--build-arg",
+        f"COMPILER={COMPILER}",
     ]
     named: list[str | Path] = ["--tag", image.tag, "--file", ROOT / image.dockerfile]
     buildah("bud", *flags, *lent, *named, ROOT / image.context)

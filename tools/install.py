@@ -39,7 +39,14 @@ def lock(python: Path) -> None:
     run(*resolve, "--upgrade", "requirements.in", *projects, "-o", LOCK)
     for project in projects:
         if project.parts[0] == "images":
-            run(*resolve, "--constraint", LOCK, project, BUILD_BACKEND, "-o", ROOT / project.parent / LOCK.name)
+            # `compile` is the extra of an image that compiles some of its package.
+            extra = ["--extra", "compile"] if "compile" in _extras(ROOT / project) else []
+            run(*resolve, *extra, "--constraint", LOCK, project, BUILD_BACKEND, "-o", ROOT / project.parent / LOCK.name)
+
+
+def _extras(project: Path) -> dict[str, list[str]]:
+    extras: dict[str, list[str]] = tomllib.loads(project.read_text())["project"].get("optional-dependencies", {})
+    return extras
 
 
 def install(python: Path) -> None:

@@ -53,7 +53,9 @@ US, NGINX, HAPROXY, DIRECT = "dpd", "nginx", "haproxy", "direct"
 RUST = ("vllm-router", "sglang-router")
 BARE = "bare relay"
 """No bar is measured against it: it shows what of a figure is the system's, the loop's and the parser's."""
-PEERS = (US, NGINX, HAPROXY, *RUST, BARE)
+SOURCES = "dpd, not compiled"
+"""Nor against this: it shows what compiling the hot modules is worth."""
+PEERS = (US, NGINX, HAPROXY, *RUST, BARE, SOURCES)
 
 
 def peers_of(case: Case) -> Sequence[str]:

@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from bench.cases import REQUESTS, US
+from bench.cases import REQUESTS, SOURCES
 from bench.measure import build, command, standing
 from bench.peers import VERSIONS, installed_program
 from bench.record import Record, Table, installed, write
@@ -21,7 +21,7 @@ SECONDS, RATE, SHARE = 20, 400, 50.0
 CASE = REQUESTS[1]
 PICTURE = "docs/flame.svg"
 STAGES = {
-    "sockets: writing to the engine": "Upstream.lend",
+    "sockets: writing to the engine": "Outbox._send",
     "sockets: writing to the client": "Exchange.write",
     "the loop: waiting, reading, timers": "Runner.run",
     "parsing requests": "RequestReader.feed",
@@ -53,15 +53,22 @@ TRIED = [
     "took two thirds off the router's own work for a small request, four tenths off an event's, and a quarter off a "
     "stream's memory. What is left of it is choosing a worker (a quarter, most of it the hash of the prompt's "
     "beginning), the request's and the answer's heads, three lines of log and the metrics.",
-    "Compiling the package with mypyc was tried and given up: frozen structures, generic data classes, `break` inside "
-    "`try` and two `except` clauses that share a name all had to be written in another way before it ran. Cython "
-    "compiles it as it stands; it took 15 % off before there was a fast path, and makes that a sixth slower, for the "
-    "interpreter's own short cuts to attributes are lost. Python 3.12 and 3.13 took between nothing and a tenth.",
+    "**What is compiled.** With the work spread over a hundred small functions, none of which takes a twentieth, only "
+    "what makes all of them cheaper helps. Cython compiles the package as it stands and makes it a sixth slower, for "
+    "the interpreter's own short cuts to attributes are lost. mypyc knows the types, and where classes and their "
+    "attributes are its own it takes a quarter off a small request among 64. So the image has those modules compiled "
+    "that every request runs through, from the same sources (decision 42 of the [architecture](architecture.md)); the "
+    "column of what is not compiled says what that is worth. Python 3.12 and 3.13 took between nothing and a tenth, "
+    "jemalloc a twentieth, but it gives memory back late or never; neither is in.",
     "What costs a microsecond when nothing else runs costs two or three between two system calls, when its code has "
     "left the processor's caches. So what a request has to tell is put into words when the lines are written, many "
     "together, and a piece of a stream that is one whole chunk is told by its two ends and not parsed: that took two "
-    "thirds off what an event cost beyond the bare relay. To gather the writes of a turn and make them at its end took "
-    "a twelfth off a request among 64 and put an eighth on one alone; it was left.",
+    "thirds off what an event cost beyond the bare relay. Requests to engines are sent together at the end of a turn "
+    "while eight or more are under way: an engine that is being woken is not woken again, which takes a twelfth off a "
+    "request among 64; it would put an eighth on one alone.",
+    "Of an event nearly all is the system's: a read, a write, and the segment that acknowledges what was read. The "
+    "last is what could be saved: a stream's connection to its engine is in the system's interactive mode, where "
+    "pieces are acknowledged two at a time or with what is sent, which takes a twelfth off.",
 ]
 
 
@@ -69,7 +76,7 @@ def main() -> int:
     """Entry point."""
     build()
     spy = installed_program("py-spy")
-    with tempfile.TemporaryDirectory(prefix="dpd-bench-") as name, standing(US, CASE) as there:
+    with tempfile.TemporaryDirectory(prefix="dpd-bench-") as name, standing(SOURCES, CASE) as there:
         load = subprocess.Popen(command(there.port, CASE, SHARE), stdout=subprocess.DEVNULL)
         try:
             stacks = Path(name) / "stacks"
@@ -116,7 +123,8 @@ def record(own: Counter[str], within: Counter[str], count: int) -> Record:
         command="python -m bench.flame",
         text=[
             f"The router under load ({CASE.name}), sampled {count} times; the [flame graph](flame.svg) has every "
-            "function, and what the system does for it.",
+            "function, and what the system does for it. This is the router as its sources are: of what is compiled in "
+            "its image a profiler of Python sees nothing.",
             *TRIED,
         ],
         tables=[Table([*shares, ["going from one to the other, and the rest", f"{rest:.0%}"]])],

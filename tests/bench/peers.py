@@ -22,6 +22,8 @@ import yaml
 
 import haproxy as debian_haproxy
 import nginx as debian_nginx
+from bench.cases import SOURCES
+from compiled import compiled
 from support.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
@@ -101,7 +103,14 @@ def dpd(place: Place, **sections: Any) -> Command:
     }
     file = place.folder / "router.yaml"
     file.write_text(yaml.safe_dump(document))
-    return [str(interpreter()), "-m", "dpd_router", "--config", str(file)], {**AS_IN_THE_IMAGE, **packages()}
+    environment = {**AS_IN_THE_IMAGE, **packages(compiled())}
+    return [str(interpreter()), "-m", "dpd_router", "--config", str(file)], environment
+
+
+def sources(place: Place) -> Command:
+    """Our router as it is where nothing of it is compiled: for who looks into it, and what compiling is worth."""
+    command, environment = dpd(place)
+    return command, {**environment, **packages()}
 
 
 def vllm_router(place: Place) -> Command:
@@ -174,9 +183,9 @@ def interpreter() -> Path:
     return Path(sys.executable)
 
 
-def packages() -> dict[str, str]:
-    """Return the environment in which that Python finds our sources and what they need."""
-    return {"PYTHONPATH": os.pathsep.join([str(ROUTER), sysconfig.get_path("purelib")])}
+def packages(ours: Path = ROUTER) -> dict[str, str]:
+    """Return the environment in which that Python finds our package and what it needs."""
+    return {"PYTHONPATH": os.pathsep.join([str(ours), sysconfig.get_path("purelib")])}
 
 
 PEERS: Mapping[str, Peer] = {
@@ -186,6 +195,7 @@ PEERS: Mapping[str, Peer] = {
     "vllm-router": vllm_router,
     "sglang-router": sglang_router,
     "bare relay": bare,
+    SOURCES: sources,
 }
 
 

@@ -19,6 +19,7 @@ from bench.cases import (
     PD,
     REQUESTS,
     RUST,
+    SOURCES,
     TLS,
     US,
     Case,
@@ -34,13 +35,14 @@ from bench.record import Bars as Drawn
 QUICK = 1 / 8
 SHOWN = (*REQUESTS, *EVENTS, *BODIES, *PD, *TLS)
 ABOUT = [
-    "What a request costs the router's processors, beside proxies that choose nothing (nginx and HAProxy, one "
-    "process each) and two routers in Rust. Engines and clients are compiled and the same for all; every case is "
-    "run against every peer in turn, and so again in every round. Ours has its access log, metrics and prefix-aware "
-    "strategy on, and under PD its ledger; the proxies write no log. It runs on Debian's Python where that has the "
-    "version, since it is built as the image's is, guided by a profile; a build without takes a fifth more. The "
-    "bare relay is sixty lines of Python on our own loop and parser that decide, check and tell nothing: what it "
-    "costs is what the system, the loop and the parser cost, and the rest of our figure is the router's own work.",
+    "What a request costs the router's processors, beside proxies that choose nothing (nginx and HAProxy, one process "
+    "each) and two routers in Rust. Engines and clients are compiled and the same for all; every case is run against "
+    "every peer in turn, and so again in every round. Ours has its access log, metrics and prefix-aware strategy on, "
+    "and under PD its ledger; the proxies write no log. It runs as its image has it: the modules that every request "
+    "runs through compiled, the C library's allocator, and Debian's Python where that has the version, since it is "
+    "built as the image's is, guided by a profile; a build without takes a fifth more. The bare relay is sixty lines "
+    "of Python on our own loop and parser that decide, check and tell nothing: what it costs is what the system, the "
+    "loop and the parser cost, and the rest of our figure is the router's own work.",
     "A stream's events come at times of its own, so that what reaches a router does not turn on how fast it began the "
     "streams; events that come in bunches, as from one engine that steps, cost everybody less. A stream is 300 events "
     "long, or 200, and an event's figure has little of its request's in it.",
@@ -62,7 +64,7 @@ def main() -> int:
     for _ in range(rounds):
         for case in CASES:
             _round(found, case, chosen(peers_of(case), options.only), share)
-        for peer in chosen([each for each in peers_of(ALONE) if each != BARE], options.only):
+        for peer in chosen([each for each in peers_of(ALONE) if each not in (BARE, SOURCES)], options.only):
             memory.setdefault(peer, []).append(streams(peer))
             print(f"{'2,000 streams':38} {peer:14} {memory[peer][-1]:6.1f} MB", flush=True)
     slow = [slow_readers(US) for _ in range(rounds)]

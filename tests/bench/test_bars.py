@@ -1,7 +1,7 @@
 """The comparison with other routers: what is judged and how, and that it runs at all where there is no network."""
 
 from bench.bars import Bar, bars
-from bench.cases import ALONE, BARE, CASES, DIRECT, HAPROXY, NGINX, PD, RUST, US, Case, Figure, peers_of
+from bench.cases import ALONE, BARE, CASES, DIRECT, HAPROXY, NGINX, PD, RUST, SOURCES, US, Case, Figure, peers_of
 from bench.flame import read, record
 from bench.measure import build, measure
 from bench.run import table
@@ -60,12 +60,13 @@ def test_a_cell_says_the_others_figure_and_ours_as_a_multiple_of_it() -> None:
         "vllm-router": "20.0 (× 0.50, 0.50–0.50)",
         "sglang-router": "–",
         BARE: "–",
+        SOURCES: "–",
     }
 
 
 def test_every_proxy_that_needs_no_network_can_be_measured() -> None:
     build()
-    for peer in (US, NGINX, HAPROXY, BARE):
+    for peer in (SOURCES, NGINX, HAPROXY, BARE):
         assert measure(peer, TINY).cpu > 0, peer
 
 

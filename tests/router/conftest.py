@@ -3,7 +3,10 @@ import asyncio
 import pytest
 import uvloop
 
-from dpd_router.fastpath import FastPath
+from dpd_router import front
+from dpd_router.path import Path
+from dpd_router.rescue import unreached
+from dpd_router.wire.downstream import Downstream
 from router.conversing import Ways
 from router.runtime import Boto
 
@@ -33,20 +36,26 @@ def boto():
 
 @pytest.fixture
 def ways(monkeypatch):
-    """Count the ways that requests go, in every router of the test."""
+    """Count the ways that requests go, in every router of the test.
+
+    By what stands around the fast path, for what is compiled cannot be patched.
+    """
     counted = Ways()
-    take, stranded = FastPath.take, FastPath.stranded
+    adopt = Path.adopt
 
-    def taking(self, exchange):
-        taken = take(self, exchange)
-        counted.taken += taken
-        counted.left += not taken
-        return taken
+    def counting(begin):
+        def begun(exchange):
+            answering = begin(exchange)
+            counted.taken += answering is None
+            counted.left += answering is not None
+            return answering
 
-    def handing(self, leg):
-        counted.handed += 1
-        stranded(self, leg)
+        return begun if begin.__self__.fast is not None else begin
 
-    monkeypatch.setattr(FastPath, "take", taking)
-    monkeypatch.setattr(FastPath, "stranded", handing)
+    def adopting(self, ask, exchange, trace, worker, going):
+        counted.handed += getattr(going, "func", None) is not unreached
+        return adopt(self, ask, exchange, trace, worker, going)
+
+    monkeypatch.setattr(front, "Downstream", lambda begin, *rest: Downstream(counting(begin), *rest))
+    monkeypatch.setattr(Path, "adopt", adopting)
     return counted

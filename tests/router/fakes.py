@@ -14,7 +14,7 @@ from dpd_router.handover import Handover
 from dpd_router.ledger import Buffers
 from dpd_router.path import Path
 from dpd_router.pool import Address, Pool, Role
-from dpd_router.stages.observe import Record
+from dpd_router.record import Record
 from dpd_router.types import Ask, End, Outcome, Policy, Reply
 from router.team import chooser
 

@@ -6,7 +6,7 @@ import pytest
 
 from dpd_router.types import Ask, Reply
 from dpd_router.wire.exchange import Exchange
-from dpd_router.wire.reader import Incoming
+from dpd_router.wire.incoming import Incoming
 from router.rig import OK, engine, get, router, short, statuses
 
 

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from dpd_router.pool import Role
+from dpd_router.wire.leases import Leases
 from dpd_router.wire.legs import WireLegs
 from router.conversing import counted, ended, said, talk
 from router.otlp import receiver, tracing
@@ -174,6 +175,7 @@ async def test_a_request_that_waits_behind_one_under_way_is_served_when_that_has
     assert ways.taken == 3
 
 
+@pytest.mark.patches
 async def test_what_goes_wrong_on_the_fast_path_costs_one_request_at_most_and_is_told(monkeypatch):
     def fails(*_, **__):
         raise RuntimeError("oh")
@@ -181,7 +183,7 @@ async def test_what_goes_wrong_on_the_fast_path_costs_one_request_at_most_and_is
     async with engine() as decoder, router(decode=[decoder], **KEPT) as up:
         client = await talk(up)
         with monkeypatch.context() as broken:
-            broken.setattr(WireLegs, "quick", fails)
+            broken.setattr(Leases, "quick", fails)
             broken.setattr(WireLegs, "relay", fails)
             client.write(request(short(), headers=b"x-request-id: mine\r\n"))
             await up.until(lambda: statuses(client.got) == [500])

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from dpd_router.chooser import Chooser
+from dpd_router.wire import legs
 from router.rig import OK, engine, get, request, router, short, statuses
 
 
@@ -41,6 +42,7 @@ async def test_a_prompt_that_nobody_can_estimate_is_answered_and_forgotten():
         assert nothing_is_left(up)
 
 
+@pytest.mark.patches
 async def test_a_choice_that_fails_is_one_requests_failure(monkeypatch):
     async with engine() as decoder, router(decode=[decoder]) as up, kept(up) as (reader, writer):
 
@@ -116,13 +118,14 @@ async def test_a_connection_that_cannot_even_be_tried_is_one_requests_failure(mo
     async with engine() as decoder, router(decode=[decoder], health={"intervalSeconds": 60}) as up:
         up.router.connections.close()
         with monkeypatch.context() as patch:
-            patch.setattr(type(up.router.connections), "opened", opened)
+            patch.setattr(legs, "opened", opened)
             assert statuses(await up.post(short())) == [500]
         assert nothing_is_left(up)
         assert any("failed in the router: UnicodeError" in line for line in up.lines)
         assert statuses(await up.post(short())) == [200]
 
 
+@pytest.mark.patches
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_a_request_that_cannot_be_counted_is_over_all_the_same(monkeypatch, leaves):
     async def answer(seen, reader, writer):

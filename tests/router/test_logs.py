@@ -7,7 +7,7 @@ import pytest
 from dpd_router.access import AccessLog
 from dpd_router.errors import BadRequestError, RouterError, UnavailableError
 from dpd_router.logs import Format, Log
-from dpd_router.stages.observe import Record
+from dpd_router.record import Record
 from dpd_router.types import Ask, End, Reason, Route
 from router.rig import LONG, engine, get, router, short
 

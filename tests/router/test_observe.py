@@ -2,7 +2,8 @@ import pytest
 
 from dpd_router.metrics import Metrics
 from dpd_router.pool import Address, Pool, Role
-from dpd_router.stages.observe import Record, access, narrate, observe
+from dpd_router.record import Record
+from dpd_router.stages.observe import access, narrate, observe
 from dpd_router.types import End, Event, Reason, Route, Step
 
 

@@ -317,6 +317,7 @@ async def test_an_engine_waits_for_a_client_that_does_not_read():
         assert body.count(piece[:1024]) >= count
 
 
+@pytest.mark.patches
 async def test_a_mistake_of_the_routers_is_an_internal_failure_in_the_apis_words(monkeypatch):
     async with engine() as decoder, router(decode=[decoder], sagemaker=NAME) as up:
         monkeypatch.setattr(up.router.pool, "flight", None)

@@ -6,7 +6,8 @@ from zlib import crc32
 
 from dpd_router.errors import RouterError
 from dpd_router.logs import Log
-from dpd_router.stages.observe import Record, access, access_line
+from dpd_router.record import Record
+from dpd_router.stages.observe import access, access_line
 from dpd_router.types import Ask, End, Reason, Route
 
 _WHOLE = 2**32

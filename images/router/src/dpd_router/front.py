@@ -17,6 +17,7 @@ from dpd_router.errors import BadRequestError
 from dpd_router.logs import Log
 from dpd_router.tls import Certificates, Listener
 from dpd_router.types import Admission, Headers
+from dpd_router.wire.callbacks import callbacks
 from dpd_router.wire.downstream import Doors, Downstream
 from dpd_router.wire.reader import Admit
 
@@ -71,8 +72,8 @@ class Front:
         else:
             plain: Admit = self.gate.admit if tls.mode is Mode.PERMISSIVE else _refuse_plain
             self._listener = listener = Listener(
-                lambda: make(self.gate.admit),
-                lambda: make(plain),
+                lambda: callbacks(make(self.gate.admit)),
+                lambda: callbacks(make(plain)),
                 lambda: certificates.context,
                 (tls.handshake_seconds, config.limits.idle_seconds),
                 lambda: config.limits.connections - len(self.doors.inside),
@@ -90,7 +91,7 @@ class Front:
         self.metrics_port = await self._serve(make, host, port)
 
     async def _serve(self, make: Callable[[], Downstream], host: str, port: int) -> int:
-        server = await asyncio.get_running_loop().create_server(make, host, port, backlog=_BACKLOG)
+        server = await asyncio.get_running_loop().create_server(lambda: callbacks(make()), host, port, backlog=_BACKLOG)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from dpd_router.page_gauges import PageGauges
 from dpd_router.pool import Pool
-from dpd_router.stages.observe import Record
+from dpd_router.record import Record
 from dpd_router.tallies import Labels, Series, Tally, Times
 from dpd_router.types import Reason, Route
 

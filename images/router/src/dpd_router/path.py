@@ -12,10 +12,11 @@ from dpd_router.errors import RouterError
 from dpd_router.handoff import NO_HANDOFF, Handoff
 from dpd_router.handover import Handover
 from dpd_router.pool import Pool, Worker
+from dpd_router.record import Record
 from dpd_router.seams import Client, Counts
 from dpd_router.stages.accept import accept
 from dpd_router.stages.estimate import estimate
-from dpd_router.stages.observe import Record, observe, verdict
+from dpd_router.stages.observe import observe, verdict
 from dpd_router.stages.route import route
 from dpd_router.stages.session import session
 from dpd_router.trace import Trace

@@ -21,7 +21,7 @@ from dpd_router.delivery import Delivery
 from dpd_router.discovery import Discovery, discovery_of
 from dpd_router.drains import Drains
 from dpd_router.fallbacks import Fallbacks
-from dpd_router.fastpath import FastPath, Told
+from dpd_router.fastpath import FastPath
 from dpd_router.front import Front, front
 from dpd_router.handover import Handover
 from dpd_router.health import Health
@@ -32,10 +32,12 @@ from dpd_router.metrics import Metrics
 from dpd_router.notify import NoticeBoard
 from dpd_router.path import Path
 from dpd_router.pool import Pool
+from dpd_router.record import Record
+from dpd_router.rescue import Rescue
 from dpd_router.sagemaker.api import Runtime
-from dpd_router.stages.observe import Record
 from dpd_router.tidy import Tidy, settle
 from dpd_router.tls import Expiry
+from dpd_router.told import Told
 from dpd_router.tracing.assembly import Tracing, tracing_of
 from dpd_router.usage import Usage
 from dpd_router.vitals import Vitals
@@ -44,6 +46,7 @@ from dpd_router.wire.downstream import Doors
 from dpd_router.wire.exchange import Answering
 from dpd_router.wire.held import Held
 from dpd_router.wire.legs import WireLegs
+from dpd_router.wire.outbox import Outbox
 
 _SWEEP_SECONDS = 1.0
 _KNOWN_SECONDS = 5.0  # how long the router waits to know its workers before it listens all the same
@@ -225,8 +228,10 @@ def _fast(parts: _Parts, routes: Routes, path: Path[Answering]) -> FastPath | No
     if looked_at or config.routing.tokenizer.mode != "estimate":
         return None
     told = Told(parts.log.of, parts.report, parts.metrics.count_caller, parts.log.error)
-    fixed = (parts.doors, told, config.timing.deadlines)
-    return FastPath(config.policy, routes, parts.pool, parts.chosen.chooser, parts.legs, path, *fixed)
+    rescue = Rescue(config.policy, parts.pool, parts.legs, path, parts.doors, told)
+    outbox = Outbox(asyncio.get_running_loop().call_soon)
+    others = (parts.legs.leases, rescue, told, config.timing.deadlines, outbox)
+    return FastPath(config.policy, routes, parts.pool, parts.chosen.chooser, *others)
 
 
 def _path(parts: _Parts) -> Path[Answering]:

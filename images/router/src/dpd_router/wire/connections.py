@@ -6,7 +6,6 @@ request, and a request that may have been received is not sent again: so only th
 
 import asyncio
 
-from dpd_router.errors import ConnectFailedError
 from dpd_router.wire.upstream import Upstream
 
 
@@ -15,7 +14,7 @@ class Connections:
 
     def __init__(self, keep_alive: float, connect_seconds: float) -> None:
         self._keep_alive = keep_alive
-        self._connect_seconds = connect_seconds
+        self.connect_seconds = connect_seconds
         self._idle: dict[tuple[str, int], list[Upstream]] = {}
         self._open: set[Upstream] = set()
 
@@ -29,17 +28,10 @@ class Connections:
             self._drop(connection)
         return None
 
-    async def opened(self, host: str, port: int) -> Upstream:
-        """Return a new connection. Raises ConnectFailedError."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._connect_seconds):
-                _, connection = await loop.create_connection(Upstream, host, port)
-        except (OSError, TimeoutError) as error:
-            raise ConnectFailedError(f"{host}:{port}: {error or 'timed out'}") from None
+    def add(self, connection: Upstream, host: str, port: int) -> None:
+        """Take a new connection in; it is in use."""
         connection.key = (host, port)
         self._open.add(connection)
-        return connection
 
     def release(self, connection: Upstream) -> None:
         """Take a connection back after its exchange; one that ended badly is closed."""

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from dpd_router.errors import RequestTimeoutError, RouterError, UnavailableError
@@ -16,7 +17,9 @@ from dpd_router.stages.stream import response_head
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.heads import Heads
 from dpd_router.wire.held import Held
-from dpd_router.wire.reader import Admit, Incoming, Limits, RequestReader
+from dpd_router.wire.incoming import Incoming
+from dpd_router.wire.reader import Admit, Limits, RequestReader
+from dpd_router.wire.running import then
 
 # How long a refused client may go on sending: closing at once would destroy the answer on its way.
 LINGER_SECONDS = 2.0
@@ -40,7 +43,7 @@ class Doors:
         self.tasks: set[asyncio.Task[None]] = set()
 
 
-class Downstream(asyncio.Protocol):
+class Downstream:
     """A server-side connection; `serve` answers one exchange, and must end it; `admit` sees each head.
 
     `turned_away` is told what is answered here, before there is an exchange.
@@ -190,7 +193,7 @@ class Downstream(asyncio.Protocol):
             self._doors.serving += 1
             answering = self._serve(exchange)
             if answering is not None:
-                self._task = task = self._loop.create_task(self._run(exchange, answering))
+                self._task = task = self._loop.create_task(then(answering, partial(self._ran, exchange)))
                 self._doors.tasks.add(task)
         elif self._error is not None:
             self._turn_away(self._error)
@@ -198,14 +201,12 @@ class Downstream(asyncio.Protocol):
             self._reader.continue_owed = False
             self.write(_CONTINUE)
 
-    async def _run(self, exchange: Exchange, answering: "Coroutine[Any, Any, None]") -> None:
-        try:
-            await answering
-        finally:
-            if self._task is not None:
-                self._doors.tasks.discard(self._task)
-                self._task = None
-            self._over(exchange)
+    def _ran(self, exchange: Exchange) -> None:
+        """Let go of the task that answered."""
+        if self._task is not None:
+            self._doors.tasks.discard(self._task)
+            self._task = None
+        self._over(exchange)
 
     def _over(self, exchange: Exchange) -> None:
         """Go on after a request, or end with it."""

@@ -8,8 +8,8 @@ from dpd_router.seams import Client
 from dpd_router.stages.stream import broken_stream_event, end_of_head, response_head
 from dpd_router.types import Ask, Reply
 from dpd_router.wire.answers import AnswerHead
+from dpd_router.wire.incoming import Incoming
 from dpd_router.wire.parsing import ResponseHead
-from dpd_router.wire.reader import Incoming
 
 CLIENT_LEFT = 499
 _EVENT_STREAM = b"text/event-stream"
@@ -82,7 +82,6 @@ class Exchange:
     _events = False
     _length: int | None = None
     _last_words: bytes | None = None
-    _decision: Callable[[], str] = str
     bytes_out = 0
     tail = b""  # the last piece of body
     gone = False
@@ -97,6 +96,7 @@ class Exchange:
         self.incoming = incoming
         self.outlet = outlet
         self._over = over
+        self._decision: Callable[[], str] = str
 
     @property
     def status(self) -> int:

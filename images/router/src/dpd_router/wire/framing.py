@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from typing import Any
 
 import httptools
 
@@ -84,7 +85,7 @@ def _target(url: bytes) -> tuple[str, str]:
     if any(byte <= 0x20 or byte >= 0x7F for byte in url):
         raise BadRequestError("The target holds bytes that a URL does not.", code="bad_target")
     try:
-        parsed = httptools.parse_url(url)
+        parsed: Any = httptools.parse_url(url)  # its types say bytes where None is
     except httptools.HttpParserInvalidURLError:
         raise BadRequestError("The target is not a URL.", code="bad_target") from None
     path = (parsed.path or b"/").decode("ascii")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from secrets import token_hex
 
 from dpd_router.errors import LegDiedError, shaped
 from dpd_router.pool import Worker
@@ -11,9 +10,11 @@ from dpd_router.stages.stream import request_message
 from dpd_router.types import Call, End, Outcome, Reply
 from dpd_router.wire.connections import Connections
 from dpd_router.wire.deadlines import Deadlines, Watchdog
-from dpd_router.wire.exchange import Answering, Exchange
+from dpd_router.wire.exchange import Answering
+from dpd_router.wire.leases import Leases
+from dpd_router.wire.opening import opened
 from dpd_router.wire.parsing import ResponseHead
-from dpd_router.wire.quick import Owner, QuickLeg
+from dpd_router.wire.quick import QuickLeg
 from dpd_router.wire.upstream import Upstream
 
 MAX_COLLECTED = 16 * 1024 * 1024
@@ -171,76 +172,52 @@ class _Relay:
 
 
 class WireLegs:
-    """Sends legs over kept connections. `retry_after` is for an engine's 429 and 503 that do not say it.
-
-    No two legs under way have one name, even where clients send one id twice: there are engines that keep requests by
-    it, mix up two of one name and finish neither.
-    """
+    """Sends legs over kept connections. `retry_after` is for an engine's 429 and 503 that do not say it."""
 
     def __init__(self, connections: Connections, deadlines: Deadlines | None = None, retry_after: int = 5) -> None:
         self._connections = connections
         self._deadlines = deadlines or Deadlines()
         self._retry_after = retry_after
-        self._names: set[str] = set()
+        self.leases = Leases(connections)
 
     async def collect(self, worker: Worker, call: Call, request_id: str) -> Reply:
         """Send a leg and read its reply whole. Raises ConnectFailedError, LegDiedError."""
         sink = _Collector()
-        upstream = self.kept(worker) or await self.opened(worker)
-        name = self._name(request_id)
+        upstream = self.leases.kept(worker) or await self.opened(worker)
+        name = self.leases.name(request_id)
         try:
             await upstream.begin(request_message(call, worker.name, name), sink)
         finally:
-            self._names.discard(name)
-            self._connections.release(upstream)
+            self.leases.ended(name, upstream)
         return sink.reply()
 
     async def relay(
         self, worker: Worker, call: Call, client: Answering, *, hold: bool, first: Callable[[int], None]
     ) -> Outcome:
         """Send a leg and pass its reply on as it comes. Raises ConnectFailedError, LegDiedError."""
-        upstream = self.kept(worker) or await self.opened(worker)
+        upstream = self.leases.kept(worker) or await self.opened(worker)
         if client.gone and not hold:
-            self._connections.release(upstream)
+            self.leases.spare(upstream)
             return Outcome(End.CLIENT_LEFT, 0)
         sink = _Relay(upstream, client, self._deadlines, streams=call.streams, hold=hold, first=first)
         client.when_gone = sink.client_left
-        name = self._name(client.ask.request_id)
+        name = self.leases.name(client.ask.request_id)
         going = upstream.begin(request_message(call, worker.name, name), sink)
         return await self._see_through(going, sink, upstream, client, name)
 
-    def kept(self, worker: Worker) -> Upstream | None:
-        """Return a kept connection to a worker, None where there is none."""
-        return self._connections.kept(worker.address.host, worker.address.port)
-
     async def opened(self, worker: Worker) -> Upstream:
         """Return a new connection to a worker. Raises ConnectFailedError."""
-        return await self._connections.opened(worker.address.host, worker.address.port)
-
-    def spare(self, upstream: Upstream) -> None:
-        """Take a connection back that was not used."""
-        self._connections.release(upstream)
-
-    def quick(
-        self, upstream: Upstream, exchange: Exchange, owner: Owner, clock: Callable[[], float], *, streams: bool
-    ) -> QuickLeg:
-        """Return a leg over a connection, to be sent."""
-        return QuickLeg(upstream, exchange, self._name(exchange.ask.request_id), owner, clock, streams=streams)
-
-    def ended(self, leg: QuickLeg) -> None:
-        """Take a leg's connection back, whatever became of the leg."""
-        self._names.discard(leg.name)
-        self._connections.release(leg.upstream)
+        return await opened(self._connections, worker.address.host, worker.address.port)
 
     async def adopt(self, leg: QuickLeg, client: Answering, *, first: Callable[[int], None]) -> Outcome:
         """See a quick leg through that met what it does not handle. Raises LegDiedError."""
         upstream = leg.upstream
         if leg.told or leg.late:
-            self.ended(leg)
+            self.leases.ended(leg.name, upstream)
             raise LegDiedError(leg.why, told=leg.told, late=leg.late)
         if client.gone:
             upstream.forsake()
-            self.ended(leg)
+            self.leases.ended(leg.name, upstream)
             return Outcome(End.CLIENT_LEFT, 0)
         sink = _Relay(upstream, client, self._deadlines, streams=leg.streams, hold=False, first=first)
         client.when_gone = sink.client_left
@@ -258,15 +235,7 @@ class WireLegs:
             if not sink.left:
                 raise LegDiedError(str(died), told=sink.told, late=died.late or sink.late) from None
         finally:
-            self._names.discard(name)
             sink.watchdog.stop()
             client.when_gone = None
-            self._connections.release(upstream)
+            self.leases.ended(name, upstream)
         return Outcome(End.CLIENT_LEFT if client.gone else End.COMPLETE, sink.status, sink.limited)
-
-    def _name(self, request_id: str) -> str:
-        name = request_id
-        while name in self._names:
-            name = f"{request_id}-{token_hex(4)}"
-        self._names.add(name)
-        return name

@@ -4,7 +4,6 @@ It is for what nearly every answer is: a 200 whose end is announced. Whatever el
 read and not told is kept for who sees it through.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,8 +11,10 @@ import httptools
 
 from dpd_router.types import End
 from dpd_router.wire.answers import AnswerHead, answer_head
+from dpd_router.wire.callbacks import Unhindered
 from dpd_router.wire.deadlines import Deadlines
 from dpd_router.wire.exchange import Exchange
+from dpd_router.wire.outbox import Outbox
 from dpd_router.wire.parsing import Framing
 from dpd_router.wire.upstream import Upstream
 
@@ -31,7 +32,7 @@ class Owner(Protocol):
         """Take a leg that cannot go on."""
 
 
-class QuickLeg(asyncio.Protocol):
+class QuickLeg(Unhindered):
     """One leg. `name` is its request's to the engine; `streams`: its answer comes as it is made.
 
     Of a stranded one `kept` is what came and was not told; `why` says what went wrong, empty where nothing did but that
@@ -96,10 +97,10 @@ class QuickLeg(asyncio.Protocol):
         """Say whether the answer so far ends with a whole chunk."""
         return not self._chunked or self._framing.between_chunks
 
-    def send(self, message: bytes) -> None:
-        """Send the request."""
+    def send(self, message: bytes, outbox: Outbox | None = None) -> None:
+        """Send the request, with an outbox at the end of the turn."""
         self.exchange.when_gone = self.client_left
-        self.upstream.lend(message, self)
+        self.upstream.lend(message, self, outbox)
 
     def pause(self) -> None:
         """Read no more until `resume`."""

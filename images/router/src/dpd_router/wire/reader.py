@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import httptools
-import msgspec
 
 from dpd_router.errors import BadRequestError, BodyTooLargeError, HeadTooLargeError, RouterError
 from dpd_router.types import Admission, Ask
@@ -12,6 +11,7 @@ from dpd_router.types import Headers as Pairs
 from dpd_router.wire.framing import Headers, body_framing, check_framing, request_id, target
 from dpd_router.wire.heads import Heads, Known
 from dpd_router.wire.held import Held
+from dpd_router.wire.incoming import Incoming
 
 Admit = Callable[[str, Pairs], Admission]
 
@@ -41,19 +41,6 @@ _EXPECT = b"expect"
 _UNLIKE = frozenset({_EXPECT, b"transfer-encoding", b"upgrade"})
 LESSONS = 8
 """So many heads of a connection are remembered, the latest at a time: a client whose heads all differ has none."""
-
-
-class Incoming(msgspec.Struct, frozen=True):
-    """One whole request and what its connection needs to know of it; with a `refusal` its body was let go.
-
-    `known` is its head, where that had come before.
-    """
-
-    ask: Ask
-    http_1_0: bool
-    keep_alive: bool
-    refusal: RouterError | None = None
-    known: Known | None = None
 
 
 class RequestReader:

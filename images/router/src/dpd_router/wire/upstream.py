@@ -5,24 +5,18 @@ callback a read: no task, no queue, no copy.
 """
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import httptools
 
 from dpd_router.errors import LegDiedError
+from dpd_router.wire.callbacks import Reader, Unhindered, callbacks
+from dpd_router.wire.options import acknowledge_less, probe
+from dpd_router.wire.outbox import Outbox
 from dpd_router.wire.parsing import Framing, ResponseHead, Sink, Unwrapping
 
 MAX_HEAD = 64 * 1024
-# A machine that is gone says nothing, and a leg that waits would wait without end: it is asked after a minute and taken
-# for gone after two. Deadlines do not do it: a prefill is let run after its own, for its pages stay where they are.
-_PROBES = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-)
 _END_OF_HEAD = b"\r\n\r\n"
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _CLOSED = "the engine closed the connection"
@@ -42,7 +36,7 @@ def _drop(_data: bytes) -> None:
     """Take a piece that nobody waits for; what is idle must not keep its last request alive."""
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(Unhindered):
     """A connection to an engine. `now` is the loop's time; `idle_since` is when it last became free."""
 
     def __init__(self) -> None:
@@ -65,9 +59,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = transport  # type: ignore[assignment]
-        sock = transport.get_extra_info("socket")
-        for level, option, value in _PROBES:
-            sock.setsockopt(level, option, value)
+        probe(transport)
 
     def begin(self, message: bytes, sink: Sink) -> "asyncio.Future[None]":
         """Send a request; the future is done when the response has ended, LegDiedError when it broke off."""
@@ -81,32 +73,43 @@ class Upstream(asyncio.Protocol):
             self._transport.write(message)
         return self._done
 
-    def lend(self, message: bytes, borrower: Borrower) -> None:
-        """Send a request whose answer a borrower reads; it is told when the connection is lost, or was already."""
+    def lend(self, message: bytes, borrower: Borrower, outbox: Outbox | None = None) -> None:
+        """Send a request whose answer a borrower reads; it is told when the connection is lost, or was already.
+
+        With an outbox it is sent at the end of the turn.
+        """
         self.reusable = False
         self._borrower = borrower
         self._take = borrower.take
         if self._transport is None or self._transport.is_closing():
             self._fail("the connection was closed")
+        elif outbox is None:
+            self._transport.write(message)
         else:
+            outbox.put(self, message, borrower)
+
+    def post(self, message: bytes, borrower: object) -> None:
+        """Send a borrower's request, unless the borrower has let go."""
+        if self._borrower is borrower and self._transport is not None and not self._transport.is_closing():
             self._transport.write(message)
 
     def redirect(self, take: Callable[[bytes], None]) -> None:
         """Give the borrower's bytes to another of its functions from now on."""
         self._take = take
 
-    def bypass(self, protocol: asyncio.Protocol) -> None:
+    def bypass(self, reader: Reader) -> None:
         """Have the transport itself give a borrower what comes, for there will be much; it tells of the end, too."""
         if self._transport is not None:
             self._bypassed = True
-            self._transport.set_protocol(protocol)
+            acknowledge_less(self._transport)
+            self._transport.set_protocol(callbacks(reader))
 
     def _unborrowed(self) -> None:
         self._borrower = self._take = None
         if self._bypassed:
             self._bypassed = False
             if self._transport is not None:
-                self._transport.set_protocol(self)
+                self._transport.set_protocol(callbacks(self))
 
     def primed(self) -> Framing:
         """Return a parser that stands where a body in chunks begins; it is this connection's own."""
