@@ -72,7 +72,7 @@ conformance: tools ## The engines' suite on simulated engines: what `make e2e-en
 	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest -n 4 --dist loadscope tests/engines
 
 soak: tools ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
-	@$(BIN)/pytest tests/soak
+	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest tests/soak
 
 coverage: tools ## The router's own tests, and how much of it they run: at least 95 % of its lines
 	@$(BIN)/pytest -n $(AT_ONCE) --dist loadscope --cov dpd_router --cov-fail-under 95 --no-cov-on-fail tests/router

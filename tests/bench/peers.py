@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 import haproxy as debian_haproxy
+import jemalloc
 import nginx as debian_nginx
 from bench.cases import SOURCES
 from compiled import compiled
@@ -32,7 +33,6 @@ VERSIONS = {"vllm-router": "0.1.17", "sglang-router": "0.3.2", "py-spy": "0.4.3"
 PATIENCE = 60.0
 DEBIAN = Path("/usr/bin/python3")
 ROUTER = (HERE.parent.parent / "images" / "router" / "src").resolve()
-AS_IN_THE_IMAGE = {"PYTHONMALLOC": "malloc"}
 NGINX_CONFIG = """
 daemon off; pid {folder}/nginx.pid; error_log stderr warn; worker_processes 1;
 events {{ worker_connections 16384; }}
@@ -103,7 +103,7 @@ def dpd(place: Place, **sections: Any) -> Command:
     }
     file = place.folder / "router.yaml"
     file.write_text(yaml.safe_dump(document))
-    environment = {**AS_IN_THE_IMAGE, **packages(compiled())}
+    environment = {**jemalloc.environment(), **packages(compiled())}
     return [str(interpreter()), "-m", "dpd_router", "--config", str(file)], environment
 
 

@@ -39,7 +39,7 @@ ABOUT = [
     "each) and two routers in Rust. Engines and clients are compiled and the same for all; every case is run against "
     "every peer in turn, and so again in every round. Ours has its access log, metrics and prefix-aware strategy on, "
     "and under PD its ledger; the proxies write no log. It runs as its image has it: the modules that every request "
-    "runs through compiled, the C library's allocator, and Debian's Python where that has the version, since it is "
+    "runs through compiled, jemalloc, and Debian's Python where that has the version, since it is "
     "built as the image's is, guided by a profile; a build without takes a fifth more. The bare relay is sixty lines "
     "of Python on our own loop and parser that decide, check and tell nothing: what it costs is what the system, the "
     "loop and the parser cost, and the rest of our figure is the router's own work.",
