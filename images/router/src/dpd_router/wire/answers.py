@@ -6,9 +6,8 @@ Only what an answer mostly is: a 200 whose end is announced. Anything else is le
 import re
 from functools import lru_cache
 
-import msgspec
-
 from dpd_router.stages.stream import ANSWERED_ANEW
+from dpd_router.wire.parsing import AnswerHead
 
 OK = b"HTTP/1.1 200 OK\r\n"
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
@@ -23,18 +22,6 @@ _MEANING = frozenset(
 
 # What a line means; ODD: nothing that we understand without the parser.
 _TOLD, _LENGTH, _CHUNKED, _EVENTS, _ODD = range(5)
-
-
-class AnswerHead(msgspec.Struct, frozen=True):
-    """A 200's head: its lines for the client, the body's length or None where it comes in chunks, and where it begins.
-
-    `events`: it is a stream of events.
-    """
-
-    told: bytes
-    length: int | None
-    events: bool
-    end: int
 
 
 @lru_cache(_MOST)

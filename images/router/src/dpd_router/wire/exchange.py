@@ -7,9 +7,8 @@ from dpd_router.errors import RouterError
 from dpd_router.seams import Client
 from dpd_router.stages.stream import broken_stream_event, end_of_head, response_head
 from dpd_router.types import Ask, Reply
-from dpd_router.wire.answers import AnswerHead
 from dpd_router.wire.incoming import Incoming
-from dpd_router.wire.parsing import ResponseHead
+from dpd_router.wire.parsing import AnswerHead, ResponseHead
 
 CLIENT_LEFT = 499
 _EVENT_STREAM = b"text/event-stream"

@@ -10,12 +10,12 @@ from typing import Protocol
 import httptools
 
 from dpd_router.types import End
-from dpd_router.wire.answers import AnswerHead, answer_head
+from dpd_router.wire.answers import answer_head
 from dpd_router.wire.callbacks import Unhindered
 from dpd_router.wire.deadlines import Deadlines
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.outbox import Outbox
-from dpd_router.wire.parsing import Framing
+from dpd_router.wire.parsing import AnswerHead, Framing
 from dpd_router.wire.upstream import Upstream
 
 _SIZE_LINE = 10  # bytes of a line that says a chunk's size, at the most
