@@ -79,7 +79,8 @@ class Log:
             return
         if not self._lines:
             asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self.flush)
-        self._lines.append((level, text, fields, self._now()))
+        at = self._now() if self._json else 0.0  # a plain line does not say when
+        self._lines.append((level, text, fields, at))
 
 
 def _plain(line: _Line) -> str:
