@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from dpd_router.fastpath import BUSY
+from dpd_router.wire.options import acknowledge_less
 from dpd_router.wire.outbox import Outbox
 from dpd_router.wire.upstream import Upstream
 from router.rig import STREAM, chunk, engine, request, router, short, statuses, until
@@ -147,3 +148,14 @@ async def test_pieces_of_a_stream_are_acknowledged_several_at_a_time():
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 0
         go_on.set()
         assert statuses(await asked) == [200]
+
+
+def test_a_system_that_cannot_acknowledge_less_is_let_be():
+    class Refusing:
+        def setsockopt(self, *_):
+            raise OSError("no such option")
+
+    transport = Transport()
+    transport.close()
+    transport._extra = {"socket": Refusing()}
+    acknowledge_less(transport)

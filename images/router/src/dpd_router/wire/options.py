@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 
 # A machine that is gone says nothing, and a leg that waits would wait without end: it is asked after a minute and taken
 # for gone after two. Deadlines do not do it: a prefill is let run after its own, for its pages stay where they are.
@@ -23,8 +24,10 @@ def probe(transport: asyncio.BaseTransport) -> None:
 
 
 def acknowledge_less(transport: asyncio.BaseTransport) -> None:
-    """Have the pieces of a stream acknowledged several at a time."""
-    _set(transport, _INTERACTIVE)
+    """Have the pieces of a stream acknowledged several at a time, where the system does that."""
+    if not transport.is_closing():
+        with suppress(OSError):
+            _set(transport, _INTERACTIVE)
 
 
 def _set(transport: asyncio.BaseTransport, options: tuple[tuple[int, int, int], ...]) -> None:
