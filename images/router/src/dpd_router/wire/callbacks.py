@@ -26,13 +26,6 @@ class Reader(Protocol):
         """Note that it has caught up."""
 
 
-class Connection(Reader, Protocol):
-    """Who is made for a transport."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
-
-
 class Unhindered:
     """A reader's part in sending to an engine: none, for a request is held whole as it is."""
 
