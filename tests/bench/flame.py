@@ -56,7 +56,7 @@ TRIED = [
     "**What is compiled.** With the work spread over a hundred small functions, none of which takes a twentieth, only "
     "what makes all of them cheaper helps. Cython compiles the package as it stands and makes it a sixth slower, for "
     "the interpreter's own short cuts to attributes are lost. mypyc knows the types, and where classes and their "
-    "attributes are its own it takes a quarter off a small request among 64. So the image has those modules compiled "
+    "attributes are its own it takes a fifth off a small request among 64. So the image has those modules compiled "
     "that every request runs through, from the same sources (decision 42 of the [architecture](architecture.md)); the "
     "column of what is not compiled says what that is worth. Python 3.12 and 3.13 took between nothing and a tenth, "
     "jemalloc a twentieth, but it gives memory back late or never; neither is in.",
