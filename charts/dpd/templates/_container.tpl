@@ -5,6 +5,11 @@ The role's resources and, on EFA, its share of the node's interfaces and its hug
 without a cpu or memory request beside them, so a role that names neither asks for one core per GPU. Takes {root, facts}.
 */}}
 {{- define "dpd.resources" -}}
+{{ include "dpd.resources.facts" . | fromJson | toYaml }}
+{{- end }}
+
+{{/* The same as JSON. */}}
+{{- define "dpd.resources.facts" -}}
 {{- $resources := deepCopy .facts.resources -}}
 {{- if .facts.efa -}}
   {{- $instance := .root.Values.instance | default dict -}}
@@ -19,7 +24,7 @@ without a cpu or memory request beside them, so a role that names neither asks f
   {{- $_ := set $resources "limits" $limits -}}
   {{- $_ := set $resources "requests" $requests -}}
 {{- end -}}
-{{ toYaml $resources }}
+{{ toJson $resources }}
 {{- end }}
 
 {{/* The contract's default is /ping, which vLLM answers as it answers /health. */}}
@@ -33,29 +38,62 @@ Takes {root, facts}.
 */}}
 {{- define "dpd.probes" -}}
 {{- $own := .root.Values.worker.probes | default dict -}}
-{{- $get := dict "path" (include "dpd.healthPath" .root) "port" (int .root.Values.worker.modelInvocationPort.containerPort) -}}
-{{- $defaults := dict
-  "startupProbe" (dict "httpGet" $get "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" 180)
-  "readinessProbe" (dict "httpGet" $get "periodSeconds" 5 "timeoutSeconds" 5 "failureThreshold" 3)
-  "livenessProbe" (dict "httpGet" $get "periodSeconds" 10 "timeoutSeconds" 10 "failureThreshold" 6) -}}
-{{- if include "dpd.verify.ready" . }}{{ $_ := set $defaults "startupProbe" (include "dpd.verify.probe" . | fromYaml) }}{{ end -}}
-{{- range $name := list "startupProbe" "readinessProbe" "livenessProbe" }}
-{{ $name }}:
-  {{- get $own $name | default (get $defaults $name) | toYaml | nindent 2 }}
+{{- $port := int .root.Values.worker.modelInvocationPort.containerPort -}}
+{{- $get := printf "httpGet: {path: %s, port: %d}" (include "dpd.healthPath" .root | quote) $port -}}
+startupProbe:
+{{- if $own.startupProbe }}
+  {{- toYaml $own.startupProbe | nindent 2 }}
+{{- else if include "dpd.verify.ready" . }}
+  {{- include "dpd.verify.probe" . | nindent 2 }}
+{{- else }}
+  {{ $get }}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 180
+{{- end }}
+readinessProbe:
+{{- if $own.readinessProbe }}
+  {{- toYaml $own.readinessProbe | nindent 2 }}
+{{- else }}
+  {{ $get }}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 3
+{{- end }}
+livenessProbe:
+{{- if $own.livenessProbe }}
+  {{- toYaml $own.livenessProbe | nindent 2 }}
+{{- else }}
+  {{ $get }}
+  periodSeconds: 10
+  timeoutSeconds: 10
+  failureThreshold: 6
 {{- end }}
 {{- end }}
 
-{{/* Takes {own, add}: what podSecurity says for this container, over what every container starts from. */}}
+{{/*
+Takes {own, add}: what podSecurity says for this container, over what every container starts from. Where it says nothing,
+that text is not read and written again: it stands in every container.
+*/}}
 {{- define "dpd.security" -}}
-{{- $capabilities := dict "drop" (list "ALL") -}}
-{{- if .add }}{{ $_ := set $capabilities "add" .add }}{{ end -}}
-{{- $base := dict
-  "runAsNonRoot" true
-  "runAsUser" 65532
-  "runAsGroup" 65532
-  "readOnlyRootFilesystem" true
-  "allowPrivilegeEscalation" false
-  "capabilities" $capabilities
-  "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- if or .own .add -}}
+{{- $base := include "dpd.security.base" . | fromYaml -}}
+{{- if .add }}{{ $_ := set $base.capabilities "add" .add }}{{ end -}}
 {{ mergeOverwrite $base (deepCopy (.own | default dict)) | toYaml }}
+{{- else -}}
+{{ include "dpd.security.base" . }}
+{{- end -}}
+{{- end }}
+
+{{- define "dpd.security.base" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop:
+  - ALL
+readOnlyRootFilesystem: true
+runAsGroup: 65532
+runAsNonRoot: true
+runAsUser: 65532
+seccompProfile:
+  type: RuntimeDefault
 {{- end }}

@@ -6,8 +6,12 @@ Takes {root, helper, of, with}: the helper's name, whose text it is (a role, or 
 helper takes. Prints what the helper prints. The text must follow from the values and `of` alone.
 */}}
 {{- define "dpd.once" -}}
-{{- if not (hasKey .root "Once") }}{{ $_ := set .root "Once" dict }}{{ end -}}
-{{- $key := printf "%s %s" .helper (.of | default "") -}}
-{{- if not (hasKey .root.Once $key) }}{{ $_ := set .root.Once $key (include .helper .with) }}{{ end -}}
-{{ get .root.Once $key }}
+{{- $kept := .root.Once -}}
+{{- if not $kept -}}
+{{- $kept = dict -}}
+{{- $_ := set .root "Once" $kept -}}
+{{- end -}}
+{{- $key := print .helper " " .of -}}
+{{- if not (hasKey $kept $key) }}{{ $_ := set $kept $key (include .helper .with) }}{{ end -}}
+{{ get $kept $key }}
 {{- end }}

@@ -104,7 +104,7 @@ env:
   {{- include "dpd.env" . | nindent 2 }}
 resources:
   {{- include "dpd.resources" . | nindent 2 }}
-{{- include "dpd.probes" . }}
+{{ include "dpd.probes" . }}
 lifecycle:
   {{- include "dpd.drain.lifecycle" .root | nindent 2 }}
 securityContext:

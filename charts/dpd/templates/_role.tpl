@@ -2,36 +2,39 @@
 What a role implies, one row per role. Everything else about a worker is the same for all of them and lies in _pod.tpl.
 */}}
 
-{{- define "dpd.role.rows" -}}
-prefill:
-  section: prefillSpec
-  pdRole: sender
-  maxNumSeqs: "16"
-  kvTransfer:
-    kv_connector: LMCacheConnectorV1
-    kv_role: kv_producer
-    kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: producer1}
-  nixl: {kv_connector: NixlConnector, kv_role: kv_producer}
-decode:
-  section: decodingSpec
-  pdRole: receiver
-  maxNumSeqs: "32"
-  # A chunk that the engine's own prefix cache already holds is never read from LMCache's buffer, and stays there for good.
-  withLMCache: [--no-enable-prefix-caching]
-  # Mode B: the decoder gets the client's own prompt, so no token of it is skipped; a failed load is computed again,
-  # for an engine told to fail never recovers.
-  kvTransfer:
-    kv_connector: LMCacheConnectorV1
-    kv_role: kv_consumer
-    kv_load_failure_policy: recompute
-    kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: consumer1, skip_last_n_tokens: 0}
-  nixl: {kv_connector: NixlConnector, kv_role: kv_consumer, kv_load_failure_policy: recompute}
-worker:
-  kvTransfer:
-    kv_connector: LMCacheConnectorV1
-    kv_role: kv_both
-    kv_load_failure_policy: recompute
-    kv_connector_extra_config: {discard_partial_chunks: false}
+{{- define "dpd.role.row.prefill" -}}
+section: prefillSpec
+pdRole: sender
+maxNumSeqs: "16"
+kvTransfer:
+  kv_connector: LMCacheConnectorV1
+  kv_role: kv_producer
+  kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: producer1}
+nixl: {kv_connector: NixlConnector, kv_role: kv_producer}
+{{- end }}
+
+{{- define "dpd.role.row.decode" -}}
+section: decodingSpec
+pdRole: receiver
+maxNumSeqs: "32"
+# A chunk that the engine's own prefix cache already holds is never read from LMCache's buffer, and stays there for good.
+withLMCache: [--no-enable-prefix-caching]
+# Mode B: the decoder gets the client's own prompt, so no token of it is skipped; a failed load is computed again,
+# for an engine told to fail never recovers.
+kvTransfer:
+  kv_connector: LMCacheConnectorV1
+  kv_role: kv_consumer
+  kv_load_failure_policy: recompute
+  kv_connector_extra_config: {discard_partial_chunks: false, lmcache_rpc_port: consumer1, skip_last_n_tokens: 0}
+nixl: {kv_connector: NixlConnector, kv_role: kv_consumer, kv_load_failure_policy: recompute}
+{{- end }}
+
+{{- define "dpd.role.row.worker" -}}
+kvTransfer:
+  kv_connector: LMCacheConnectorV1
+  kv_role: kv_both
+  kv_load_failure_policy: recompute
+  kv_connector_extra_config: {discard_partial_chunks: false}
 {{- end }}
 
 {{/* Takes {root, role} → JSON of the facts that the worker pod renders from. */}}
@@ -41,7 +44,7 @@ worker:
 
 {{- define "dpd.role.facts" -}}
 {{- $values := .root.Values -}}
-{{- $row := get (include "dpd.role.rows" . | fromYaml) .role -}}
+{{- $row := include (printf "dpd.role.row.%s" .role) . | fromYaml -}}
 {{- $spec := ternary (dict) $values (hasKey $row "section") -}}
 {{- if hasKey $row "section" }}{{ $spec = get $values.pdSpec $row.section | default dict }}{{ end -}}
 {{- $resources := ternary $spec.resources $values.worker.resources (hasKey $row "section") | default dict -}}

@@ -59,7 +59,7 @@ SHAPES = (
         answer=Spread(250, 0.8),
         turns=1.63,
         pause=Spread(123, 1.07),
-        requests=500,
+        requests=1000,
     ),
     Shape(
         "chats",

@@ -22,14 +22,13 @@
 {{- with $limits }}{{ $parts = append $parts (print "limits = " .) }}{{ end -}}
 {{- with $capture }}{{ $parts = append $parts (print "capture = " .) }}{{ end -}}
 {{- $facts := dict
-  "Template" .root.Template
   "role" .role
   "port" (int .root.Values.worker.modelInvocationPort.containerPort)
   "keepAlive" (include "dpd.proxy.keepAlive" .root)
   "settings" (ternary (printf "{ %s }" (join ", " $parts)) "{}" (not (empty $parts)))
   "isLimited" (not (empty $limits))
   "copyMemory" (ternary (int .root.Values.capture.memoryMiB) 0 (not (empty $capture))) -}}
-{{ tpl (.root.Files.Get "files/proxy/nginx.conf") $facts | trim }}
+{{ include "dpd.proxy.nginx" $facts | trim }}
 {{- end }}
 
 {{/* worker.requestLimits as a Lua table; empty when nothing is limited. Takes {root, role}. */}}

@@ -16,7 +16,7 @@ transfer and say so only in its log, the pod fails instead. All take {root, fact
 
 {{/* EFA devices that this role asks for and that must be there. */}}
 {{- define "dpd.verify.efa" -}}
-{{- $limits := (include "dpd.resources" . | fromYaml).limits | default dict -}}
+{{- $limits := (include "dpd.resources.facts" . | fromJson).limits | default dict -}}
 {{ ternary (get $limits "vpc.amazonaws.com/efa" | default 0 | int) 0 .root.Values.verify.devices }}
 {{- end }}
 
@@ -37,8 +37,7 @@ transfer and say so only in its log, the pod fails instead. All take {root, fact
 {{- $url := printf "http://127.0.0.1:%d/%s" $port (include "dpd.healthPath" .root | trimPrefix "/") -}}
 {{- $told := concat (include "dpd.verify.role" . | fromJsonArray) (list "--url" $url) -}}
 exec:
-  command:
-    {{- concat (include "dpd.verify.program" . | fromJsonArray) (list "ready") $told | toYaml | nindent 4 }}
+  command: {{ concat (include "dpd.verify.program" . | fromJsonArray) (list "ready") $told | toJson }}
 periodSeconds: 10
 # Three questions of four seconds at most, and an interpreter's start.
 timeoutSeconds: 20
@@ -81,8 +80,7 @@ file of the user's own may lie beside the model, which is not mounted here, so i
 {{- end -}}
 name: verify-worker
 image: {{ .root.Values.worker.image | quote }}
-command:
-  {{- concat (include "dpd.verify.program" . | fromJsonArray) (list "settings") $told | toYaml | nindent 2 }}
+command: {{ concat (include "dpd.verify.program" . | fromJsonArray) (list "settings") $told | toJson }}
 {{- with include "dpd.verify.env" . | fromJsonArray }}
 env:
   {{- toYaml . | nindent 2 }}

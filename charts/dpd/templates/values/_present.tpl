@@ -5,13 +5,11 @@ that sets one to null takes the default away, and Helm does so before the schema
 
 {{- define "dpd.check.present" -}}
 {{- range $path, $keys := .Files.Get "files/present.json" | fromJson -}}
-{{- $held := dict "held" $.Values -}}
-{{- range splitList "." $path -}}
-{{- $_ := set $held "held" (get ($held.held | default dict) .) -}}
-{{- end -}}
-{{- if kindIs "map" $held.held -}}
+{{- $held := $.Values -}}
+{{- range splitList "." $path }}{{ $held = get ($held | default dict) . }}{{ end -}}
+{{- if kindIs "map" $held -}}
 {{- range $keys -}}
-{{- if kindIs "invalid" (index $held.held .) }}
+{{- if and (not (index $held .)) (kindIs "invalid" (index $held .)) }}
 {{ $path }}.{{ . }}: null, and the chart reads it; leave it out to have its default
 {{- end -}}
 {{- end -}}

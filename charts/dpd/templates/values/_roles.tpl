@@ -3,13 +3,15 @@
 {{- define "dpd.check.roles" -}}
 {{- range $place := list (list "worker.args" .Values.worker.args) (list "pdSpec.prefillSpec.args" .Values.pdSpec.prefillSpec.args) (list "pdSpec.decodingSpec.args" .Values.pdSpec.decodingSpec.args) -}}
 {{- $args := last $place | default list -}}
+{{- if regexMatch "kv[-_]transfer[-_]config" (join " " $args) -}}
 {{- range include "dpd.args.segments" $args | fromJsonArray -}}
 {{- if regexMatch "^kv-transfer-config($|[.])" .key }}
 {{ first $place }}: --{{ .key }} is set, and pdSpec gives each role its own; remove it
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $shared := include "dpd.args.value" (dict "args" (.Values.worker.args | default list) "key" "port") -}}
+{{- end -}}
+{{- $shared := get (include "dpd.worker.flags" . | fromJson) "port" -}}
 {{- range $role := list "prefill" "decode" -}}
 {{- $facts := include "dpd.role" (dict "root" $ "role" $role) | fromJson -}}
 {{- $written := get $facts.flags "tensor-parallel-size" | default "1" -}}

@@ -12,7 +12,7 @@ worker.modelInvocationPort.containerPort: {{ int $port.containerPort }} is taken
 {{- if eq ($port.name | default "http") "grpc" }}
 worker.modelInvocationPort.name: grpc, and the proxy and the router speak HTTP only; use http
 {{- end -}}
-{{- $given := include "dpd.args.value" (dict "args" (.Values.worker.args | default list) "key" "port") -}}
+{{- $given := get (include "dpd.worker.flags" . | fromJson) "port" -}}
 {{- if and $given (ne $given (int $port.containerPort | toString)) }}
 worker.args: --port is {{ $given }} and worker.modelInvocationPort.containerPort is {{ int $port.containerPort }}; make them the same
 {{- end -}}

@@ -1,3 +1,8 @@
+{{/*
+The proxy's nginx.conf. Takes {role, port, keepAlive, settings, isLimited, copyMemory}, see "dpd.proxy.conf". It is a template
+as the others are and not a file for `tpl`, which copies every template of the chart for each text that it is given.
+*/}}
+{{- define "dpd.proxy.nginx" -}}
 # In front of one engine: relays on 8081, counts invocations, shows the counts on 9113. Written for OpenResty; any nginx
 # with the Lua module runs it.
 daemon off;
@@ -110,3 +115,4 @@ http {
         }
     }
 }
+{{- end }}
