@@ -2,14 +2,10 @@
 
 {{/*
 The role's resources and, on EFA, its share of the node's interfaces and its huge pages. Kubernetes refuses huge pages
-without a cpu or memory request beside them, so a role that names neither asks for one core per GPU. Takes {root, facts}.
+without a cpu or memory request beside them, so a role that names neither asks for one core per GPU. Takes {root, facts} → JSON,
+as other parts of a pod are that would be YAML in YAML: Helm writes YAML a dozen times slower.
 */}}
 {{- define "dpd.resources" -}}
-{{ include "dpd.resources.facts" . | fromJson | toYaml }}
-{{- end }}
-
-{{/* The same as JSON. */}}
-{{- define "dpd.resources.facts" -}}
 {{- $resources := deepCopy .facts.resources -}}
 {{- if .facts.efa -}}
   {{- $instance := .root.Values.instance | default dict -}}

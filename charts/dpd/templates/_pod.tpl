@@ -61,8 +61,7 @@ serviceAccountName: {{ . }}
 schedulerName: {{ . }}
 {{- end }}
 {{- with .root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+imagePullSecrets: {{ toJson . }}
 {{- end }}
 terminationGracePeriodSeconds: {{ int .root.Values.terminationGracePeriodSeconds }}
 securityContext:
@@ -87,8 +86,7 @@ volumes:
 name: {{ .facts.name }}
 image: {{ $worker.image | quote }}
 {{- with $worker.command }}
-command:
-  {{- toYaml . | nindent 2 }}
+command: {{ toJson . }}
 {{- end }}
 {{- with .facts.args }}
 args:
@@ -102,8 +100,7 @@ ports:
     containerPort: {{ int $worker.modelInvocationPort.containerPort }}
 env:
   {{- include "dpd.env" . | nindent 2 }}
-resources:
-  {{- include "dpd.resources" . | nindent 2 }}
+resources: {{ include "dpd.resources" . }}
 {{ include "dpd.probes" . }}
 lifecycle:
   {{- include "dpd.drain.lifecycle" .root | nindent 2 }}

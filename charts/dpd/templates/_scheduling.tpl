@@ -8,8 +8,7 @@
 {{- with $topology.availabilityZone }}{{ $_ := set $selector "topology.kubernetes.io/zone" . }}{{ end -}}
 {{- with $topology.placementGroup }}{{ $_ := set $selector $values.topology.placementGroupLabel . }}{{ end -}}
 {{- with mergeOverwrite $selector (.facts.nodeSelector | default dict) }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
+nodeSelector: {{ toJson . }}
 {{- end }}
 {{- $affinity := dict -}}
 {{- with include "dpd.affinity.node" $values | fromYaml }}{{ $_ := set $affinity "nodeAffinity" . }}{{ end -}}
@@ -17,12 +16,10 @@ nodeSelector:
   {{- $_ := set $affinity "podAffinity" (include "dpd.affinity.zone" (dict "root" .root "topology" $topology) | fromJson) -}}
 {{- end -}}
 {{- with $affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
+affinity: {{ toJson . }}
 {{- end }}
 {{- with $values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
+tolerations: {{ toJson . }}
 {{- end }}
 {{- end }}
 

@@ -27,14 +27,11 @@ imagePullPolicy: {{ .root.Values.collector.image.pullPolicy }}
 args: [--config=/etc/otel/config.yaml]
 ports:
   - {name: otel-metrics, containerPort: 9464}
-env:
-  {{- toYaml .env | nindent 2 }}
+env: {{ toJson .env }}
 {{- with .envFrom }}
-envFrom:
-  {{- toYaml . | nindent 2 }}
+envFrom: {{ toJson . }}
 {{- end }}
-resources:
-  {{- toYaml (.root.Values.metricsCollectorResources | default .root.Values.collector.resources) | nindent 2 }}
+resources: {{ toJson (.root.Values.metricsCollectorResources | default .root.Values.collector.resources) }}
 # No readiness: a collector that does not work takes nobody out of service.
 livenessProbe:
   httpGet: {path: /, port: 13133}

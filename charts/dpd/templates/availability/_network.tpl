@@ -7,8 +7,7 @@ does not pass the node's IP stack, so these rules do not see it.
 {{- define "dpd.network.peer" -}}
 namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .namespace }}}}
 podSelector:
-  matchLabels:
-    {{- toYaml .selector | nindent 4 }}
+  matchLabels: {{ toJson .selector }}
 {{- end }}
 
 {{/* Takes {root, role, workloads} → YAML list of ingress rules. */}}
@@ -18,11 +17,9 @@ podSelector:
 {{- else }}
 {{- include "dpd.network.worker" . }}
 {{- end }}
-- ports:
-    {{- include "dpd.network.metrics" . | fromJsonArray | toYaml | nindent 4 }}
+- ports: {{ include "dpd.network.metrics" . }}
   {{- with .root.Values.networkPolicy.metricsFrom }}
-  from:
-    {{- toYaml . | nindent 4 }}
+  from: {{ toJson . }}
   {{- end }}
 {{- end }}
 

@@ -85,8 +85,7 @@ ports:
   - {name: proxy-metrics, containerPort: 9113}
 env:
   {{- include "dpd.proxy.env" . | nindent 2 }}
-resources:
-  {{- toYaml (.root.Values.metricsSidecarResources | default .root.Values.proxy.resources) | nindent 2 }}
+resources: {{ toJson (.root.Values.metricsSidecarResources | default .root.Values.proxy.resources) }}
 # Its own health only: whether the engine behind it answers is the engine's probes' business.
 readinessProbe:
   httpGet: {path: /healthz, port: proxy-metrics}

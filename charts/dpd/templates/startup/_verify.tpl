@@ -16,7 +16,7 @@ transfer and say so only in its log, the pod fails instead. All take {root, fact
 
 {{/* EFA devices that this role asks for and that must be there. */}}
 {{- define "dpd.verify.efa" -}}
-{{- $limits := (include "dpd.resources.facts" . | fromJson).limits | default dict -}}
+{{- $limits := (include "dpd.resources" . | fromJson).limits | default dict -}}
 {{ ternary (get $limits "vpc.amazonaws.com/efa" | default 0 | int) 0 .root.Values.verify.devices }}
 {{- end }}
 
@@ -82,12 +82,10 @@ name: verify-worker
 image: {{ .root.Values.worker.image | quote }}
 command: {{ concat (include "dpd.verify.program" . | fromJsonArray) (list "settings") $told | toJson }}
 {{- with include "dpd.verify.env" . | fromJsonArray }}
-env:
-  {{- toYaml . | nindent 2 }}
+env: {{ toJson . }}
 {{- end }}
 {{- with $resources }}
-resources:
-  {{- toYaml . | nindent 2 }}
+resources: {{ toJson . }}
 {{- end }}
 # Its last lines, which say what went wrong, are what `kubectl describe pod` shows.
 terminationMessagePolicy: FallbackToLogsOnError
