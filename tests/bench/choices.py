@@ -1,8 +1,9 @@
 """How cost grows, second step: a routing decision by strategy, against workers and against distinct prefixes.
 
 Usage: python -m bench.choices [--most-prefixes N]. Everything is measured in a process of its own, on its processor
-time. Every prefix is met as a new one; every fourth decision is for one that was met before. Whoever is chosen tells at
-once what it has computed, and forgets nothing: so kvaware's index fills up.
+time; against prefixes, which takes long, as many strategies at a time as there are cores. Every prefix is met as a new
+one; every fourth decision is for one that was met before. Whoever is chosen tells at once what it has computed, and
+forgets nothing: so kvaware's index fills up.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, TypeVar
@@ -183,16 +184,17 @@ def _megabytes(each: Decisions) -> str:
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most-prefixes", type=int, default=PREFIXES[-1], help="default: 10 million, an hour's work")
+    parser.add_argument("--most-prefixes", type=int, default=PREFIXES[-1], help="default: 10 million: half an hour")
     most: int = parser.parse_args().most_prefixes
     prefixes = [each for each in PREFIXES if each <= most]
-    colocated, pd, met = Found(), Found(), Found()
+    colocated, pd = Found(), Found()
     for name in NAMES:
         for pair, found in ((False, colocated), (True, pd)):
             found[name] = [apart(among, name, workers, pd=pair) for workers in WORKERS]
             print(name, "PD" if pair else "colocated", *map(_said, found[name]), sep=" | ", flush=True)
+    with ThreadPoolExecutor(os.cpu_count()) as beside:
+        met = dict(zip(NAMES, beside.map(lambda name: apart(along, name, prefixes), NAMES), strict=True))
     for name in NAMES:
-        met[name] = apart(along, name, prefixes)
         print(name, "prefixes", *(f"{_said(each)} {each.memory:.1f} MB" for each in met[name]), sep=" | ", flush=True)
     print(write(record(colocated, pd, met, WORKERS, prefixes)))
     return 0
