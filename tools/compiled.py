@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 from debian import alone
+from router_image import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUTER = ROOT / "images" / "router"
@@ -45,6 +46,7 @@ def inputs() -> str:
     total = hashlib.sha256(sys.version.encode())
     for path in [*files, Path(__file__)]:
         total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    total.update(repr(settings(WANTED)).encode())
     return total.hexdigest()
 
 
@@ -66,7 +68,7 @@ def build() -> None:
         shutil.copytree(ROUTER, copy, ignore=shutil.ignore_patterns("__pycache__"))
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
         command = [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", name, str(copy)]
-        subprocess.run(command, check=True, env={**os.environ, WANTED: "true"})
+        subprocess.run(command, check=True, env={**os.environ, **settings(WANTED)})
         (wheel,) = Path(name).glob("*.whl")
         zipfile.ZipFile(wheel).extractall(FOLDER)
 

@@ -4,15 +4,13 @@ Nothing is installed, and how it is set is read from the image's Dockerfile.
 """
 
 import platform
-import re
-import shlex
 from pathlib import Path
 
 from debian import alone, unpack
+from router_image import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache" / "jemalloc"
-DOCKERFILE = ROOT / "images" / "router" / "Dockerfile"
 
 
 def find() -> Path:
@@ -29,6 +27,4 @@ def find() -> Path:
 
 def environment() -> dict[str, str]:
     """What the image sets for its allocator, with the library where it lies here. Raises debian.UnavailableError."""
-    (line,) = re.findall(r"^ENV (LD_PRELOAD=.*)$", DOCKERFILE.read_text(), re.MULTILINE)
-    told = dict(word.split("=", 1) for word in shlex.split(line))
-    return {**told, "LD_PRELOAD": str(find())}
+    return {**settings("LD_PRELOAD"), "LD_PRELOAD": str(find())}

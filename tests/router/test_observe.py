@@ -97,3 +97,13 @@ def test_metrics_are_the_sum_of_the_records():
         "dpd_router_background_tasks 3.0",
     ):
         assert line in text, text
+
+
+def test_requests_are_counted_before_anybody_looks_however_many_have_ended():
+    metrics = Metrics(frozenset({"/v1/completions"}), Pool("n"), lambda: 0, lambda: 0)
+    record = observe(events(BEGIN, (Step.DECIDED, 0.5, LONG), PREFILL, PREFILLED, MOVED, DECODE, FIRST, ended(9)))
+    of = ("dpd_router_requests_total", {"code": "200", "path": "/v1/completions"})
+    for ended_now, ended_before in ((1, 0), (150, 1), (64, 151)):
+        for _ in range(ended_now):
+            metrics.record(record)
+        assert metrics.registry.get_sample_value(*of) == ended_before + ended_now

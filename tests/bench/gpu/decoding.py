@@ -3,8 +3,6 @@
 Without the split one processor would read a context of 16,000 tokens alone while the others wait, in every layer.
 """
 
-from typing import Any
-
 import torch
 import triton
 from torch import Tensor
@@ -15,15 +13,15 @@ SPLIT, BLOCK, ROWS = 512, 64, 16
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _parts(
-    query: Any,
-    keys: Any,
-    values: Any,
-    starts: Any,
-    used: Any,
-    out: Any,
-    weights: Any,
-    scale: Any,
-    splits: Any,
+    query: tl.tensor,
+    keys: tl.tensor,
+    values: tl.tensor,
+    starts: tl.tensor,
+    used: tl.tensor,
+    out: tl.tensor,
+    weights: tl.tensor,
+    scale: tl.tensor,
+    splits: tl.tensor,
     KV: tl.constexpr,  # noqa: N803
     GROUP: tl.constexpr,  # noqa: N803
     SIZE: tl.constexpr,  # noqa: N803
@@ -64,11 +62,11 @@ def _parts(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _whole(
-    parts: Any,
-    weights: Any,
-    used: Any,
-    out: Any,
-    splits: Any,
+    parts: tl.tensor,
+    weights: tl.tensor,
+    used: tl.tensor,
+    out: tl.tensor,
+    splits: tl.tensor,
     HEADS: tl.constexpr,  # noqa: N803
     SIZE: tl.constexpr,  # noqa: N803
     SPLIT: tl.constexpr,  # noqa: N803

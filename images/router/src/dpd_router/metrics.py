@@ -22,6 +22,8 @@ _DECISIONS: Sequence[Labels] = [
     (Route.DISAGGREGATED if reason is Reason.THRESHOLD else Route.DIRECT, reason) for reason in Reason
 ]
 _IN, _OUT = ("in",), ("out",)
+# What ended is counted so many at a time: the tables are then in the processor's caches, and one costs a third.
+_TOGETHER = 64
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
 
@@ -44,6 +46,18 @@ class _PoolGauges(Collector):
         work = GaugeMetricFamily("dpd_router_background_tasks", "Late prefills and drains under way.")
         work.add_metric([], self._background())
         return [up, flying, work]
+
+
+class _Waiting(Collector):
+    """Has what waits counted before anything is shown: a registry asks it first."""
+
+    def __init__(self, count: Callable[[], None]) -> None:
+        self._count = count
+
+    def collect(self) -> list[Metric]:
+        """Return nothing of its own."""
+        self._count()
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +88,9 @@ class Metrics:
         self._transfer = _times("transfer", "From the prefiller's reply to its notice.", seen=[()])
         self._in, self._out = self._bytes.cell(_IN), self._bytes.cell(_OUT)
         self._where: dict[tuple[Any, ...], _Where] = {}
+        self._waiting: list[Record] = []
         self.registry = CollectorRegistry()
+        self.join(_Waiting(self._count_waiting))
         in_flight = Gauge("dpd_router_requests_in_flight", "Requests being served.", registry=self.registry)
         in_flight.set_function(serving)
         counted = (self._requests, self._callers, self._decisions, self._ends, self._transfers, self._bytes)
@@ -95,7 +111,17 @@ class Metrics:
         self._callers.add((name, str(status)))
 
     def record(self, record: Record) -> None:
-        """Count a generation request."""
+        """Have a generation request counted, before anybody looks."""
+        self._waiting.append(record)
+        if len(self._waiting) >= _TOGETHER:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for record in waiting:
+            self._count(record)
+
+    def _count(self, record: Record) -> None:
         path = record.path if record.path in self._paths else "other"
         kind = (path, record.status, record.route, record.reason, record.end, record.streamed)
         where = self._where.get(kind)
