@@ -71,7 +71,7 @@ compiled: tools ## The router's own tests again, against what its image has: its
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
 	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest -n 4 --dist loadscope tests/engines
 
-soak: tools ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
+soak: tools kubernetes ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
 	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest tests/soak
 
 coverage: tools ## The router's own tests, and how much of it they run: at least 95 % of its lines
