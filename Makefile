@@ -100,7 +100,7 @@ bench: tools ## Every bar: the router beside nginx and two Rust routers, rendere
 bench-quick: tools ## The same with a sixth of the load and one round: for a first look, not for a verdict
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run --quick
 
-growth: tools ## How cost grows: decisions, streams, bodies, processes, pods, renderer, chart (three quarters of an hour, or MOST=100000 prefixes)
+growth: tools ## How cost grows: decisions, streams, bodies, processes, pods, renderer, chart (half an hour, or MOST=100000 prefixes)
 	@code=0; for part in traffic discovery "choices --most-prefixes $(or $(MOST),10000000)" render; do \
 		PYTHONPATH=tests:tools $(BIN)/python -m bench.$$part || code=$$?; done; \
 	PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code

@@ -184,7 +184,7 @@ def _megabytes(each: Decisions) -> str:
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most-prefixes", type=int, default=PREFIXES[-1], help="default: 10 million: half an hour")
+    parser.add_argument("--most-prefixes", type=int, default=PREFIXES[-1], help="default: 10 million: 15 minutes")
     most: int = parser.parse_args().most_prefixes
     prefixes = [each for each in PREFIXES if each <= most]
     colocated, pd = Found(), Found()

@@ -45,20 +45,15 @@ tp: tensor-parallel-size
 {{- end }}
 {{- end }}
 
-{{/*
-A list of words → JSON list of {key, words}. Words before the first flag have the key "". Most words have no dash in front;
-what has two, a letter and nothing but letters and dashes is a flag that is its name: arguments are taken apart a dozen times.
-*/}}
+{{/* A list of words → JSON list of {key, words}. Words before the first flag have the key "". */}}
 {{- define "dpd.args.segments" -}}
 {{- $segments := list -}}
 {{- $key := "" -}}
 {{- $words := list -}}
 {{- range . -}}
-  {{- $plain := "" -}}
-  {{- if hasPrefix "--" . }}{{ $plain = regexFind "^--[A-Za-z][A-Za-z-]*$" . }}{{ end -}}
-  {{- if or $plain (and (hasPrefix "-" .) (include "dpd.args.isFlag" .)) -}}
+  {{- if include "dpd.args.isFlag" . -}}
     {{- if $words }}{{ $segments = append $segments (dict "key" $key "words" $words) }}{{ end -}}
-    {{- if $plain }}{{ $key = trimPrefix "no-" (trimPrefix "--" $plain) }}{{ else }}{{ $key = include "dpd.args.key" . }}{{ end -}}
+    {{- $key = include "dpd.args.key" . -}}
     {{- $words = list . -}}
   {{- else -}}
     {{- $words = append $words . -}}
@@ -121,10 +116,7 @@ Takes {base, over}, two lists of words → JSON list of words. Each flag of `ove
 
 {{/* Takes {args, key} → "true" when the flag is among the words, else nothing. */}}
 {{- define "dpd.args.has" -}}
-{{- $key := .key -}}
-{{- $has := false -}}
-{{- range include "dpd.args.segments" .args | fromJsonArray }}{{ if eq .key $key }}{{ $has = true }}{{ end }}{{ end -}}
-{{- if $has }}true{{ end -}}
+{{- if hasKey (include "dpd.args.flags" .args | fromJson) .key }}true{{ end -}}
 {{- end }}
 
 {{/* Takes {args, key} → the flag's value, or nothing. For a role's arguments the facts have them all: see "dpd.role". */}}

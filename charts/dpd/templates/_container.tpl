@@ -34,62 +34,28 @@ Takes {root, facts}.
 */}}
 {{- define "dpd.probes" -}}
 {{- $own := .root.Values.worker.probes | default dict -}}
-{{- $port := int .root.Values.worker.modelInvocationPort.containerPort -}}
-{{- $get := printf "httpGet: {path: %s, port: %d}" (include "dpd.healthPath" .root | quote) $port -}}
-startupProbe:
-{{- if $own.startupProbe }}
-  {{- toYaml $own.startupProbe | nindent 2 }}
-{{- else if include "dpd.verify.ready" . }}
-  {{- include "dpd.verify.probe" . | nindent 2 }}
-{{- else }}
-  {{ $get }}
-  periodSeconds: 10
-  timeoutSeconds: 5
-  failureThreshold: 180
-{{- end }}
-readinessProbe:
-{{- if $own.readinessProbe }}
-  {{- toYaml $own.readinessProbe | nindent 2 }}
-{{- else }}
-  {{ $get }}
-  periodSeconds: 5
-  timeoutSeconds: 5
-  failureThreshold: 3
-{{- end }}
-livenessProbe:
-{{- if $own.livenessProbe }}
-  {{- toYaml $own.livenessProbe | nindent 2 }}
-{{- else }}
-  {{ $get }}
-  periodSeconds: 10
-  timeoutSeconds: 10
-  failureThreshold: 6
+{{- $get := dict "path" (include "dpd.healthPath" .root) "port" (int .root.Values.worker.modelInvocationPort.containerPort) -}}
+{{- $defaults := dict
+  "startupProbe" (dict "httpGet" $get "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" 180)
+  "readinessProbe" (dict "httpGet" $get "periodSeconds" 5 "timeoutSeconds" 5 "failureThreshold" 3)
+  "livenessProbe" (dict "httpGet" $get "periodSeconds" 10 "timeoutSeconds" 10 "failureThreshold" 6) -}}
+{{- if include "dpd.verify.ready" . }}{{ $_ := set $defaults "startupProbe" (include "dpd.verify.probe" . | fromJson) }}{{ end -}}
+{{- range $name := list "startupProbe" "readinessProbe" "livenessProbe" }}
+{{ $name }}: {{ get $own $name | default (get $defaults $name) | toJson }}
 {{- end }}
 {{- end }}
 
-{{/*
-Takes {own, add}: what podSecurity says for this container, over what every container starts from. Where it says nothing,
-that text is not read and written again: it stands in every container.
-*/}}
+{{/* Takes {own, add}: what podSecurity says for this container, over what every container starts from. → JSON. */}}
 {{- define "dpd.security" -}}
-{{- if or .own .add -}}
-{{- $base := include "dpd.security.base" . | fromYaml -}}
-{{- if .add }}{{ $_ := set $base.capabilities "add" .add }}{{ end -}}
-{{ mergeOverwrite $base (deepCopy (.own | default dict)) | toYaml }}
-{{- else -}}
-{{ include "dpd.security.base" . }}
-{{- end -}}
-{{- end }}
-
-{{- define "dpd.security.base" -}}
-allowPrivilegeEscalation: false
-capabilities:
-  drop:
-  - ALL
-readOnlyRootFilesystem: true
-runAsGroup: 65532
-runAsNonRoot: true
-runAsUser: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{- $capabilities := dict "drop" (list "ALL") -}}
+{{- if .add }}{{ $_ := set $capabilities "add" .add }}{{ end -}}
+{{- $base := dict
+  "runAsNonRoot" true
+  "runAsUser" 65532
+  "runAsGroup" 65532
+  "readOnlyRootFilesystem" true
+  "allowPrivilegeEscalation" false
+  "capabilities" $capabilities
+  "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{ mergeOverwrite $base (deepCopy (.own | default dict)) | toJson }}
 {{- end }}

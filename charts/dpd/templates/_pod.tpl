@@ -101,7 +101,7 @@ ports:
 env:
   {{- include "dpd.env" . | nindent 2 }}
 resources: {{ include "dpd.resources" . }}
-{{ include "dpd.probes" . }}
+{{- include "dpd.probes" . }}
 lifecycle:
   {{- include "dpd.drain.lifecycle" .root | nindent 2 }}
 securityContext:

@@ -31,17 +31,20 @@ transfer and say so only in its log, the pod fails instead. All take {root, fact
 {{ list "python3" "-B" "/etc/dpd-worker/verify.py" | toJson }}
 {{- end }}
 
-{{/* An engine's start-up probe: the health check, and the cache behind it. */}}
+{{/*
+An engine's start-up probe: the health check, and the cache behind it. → JSON. Its time is for three questions of four seconds
+at most, and an interpreter's start.
+*/}}
 {{- define "dpd.verify.probe" -}}
 {{- $port := int .root.Values.worker.modelInvocationPort.containerPort -}}
 {{- $url := printf "http://127.0.0.1:%d/%s" $port (include "dpd.healthPath" .root | trimPrefix "/") -}}
 {{- $told := concat (include "dpd.verify.role" . | fromJsonArray) (list "--url" $url) -}}
-exec:
-  command: {{ concat (include "dpd.verify.program" . | fromJsonArray) (list "ready") $told | toJson }}
-periodSeconds: 10
-# Three questions of four seconds at most, and an interpreter's start.
-timeoutSeconds: 20
-failureThreshold: 180
+{{- dict
+  "exec" (dict "command" (concat (include "dpd.verify.program" . | fromJsonArray) (list "ready") $told))
+  "periodSeconds" 10
+  "timeoutSeconds" 20
+  "failureThreshold" 180
+| toJson -}}
 {{- end }}
 
 {{/* The variables that `verify.py settings` reads, and those by which an interpreter finds its parts. */}}

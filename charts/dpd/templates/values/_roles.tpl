@@ -3,11 +3,9 @@
 {{- define "dpd.check.roles" -}}
 {{- range $place := list (list "worker.args" .Values.worker.args) (list "pdSpec.prefillSpec.args" .Values.pdSpec.prefillSpec.args) (list "pdSpec.decodingSpec.args" .Values.pdSpec.decodingSpec.args) -}}
 {{- $args := last $place | default list -}}
-{{- if regexMatch "kv[-_]transfer[-_]config" (join " " $args) -}}
 {{- range include "dpd.args.segments" $args | fromJsonArray -}}
 {{- if regexMatch "^kv-transfer-config($|[.])" .key }}
 {{ first $place }}: --{{ .key }} is set, and pdSpec gives each role its own; remove it
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
