@@ -1,10 +1,15 @@
 """The JSON schemas: the contract for the renderer, the values for Helm. Both draft-07, with local references only."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from schemagen.sources import Schema, SourceError, Sources, reference_name, references
+from schemagen.kube import KUBE_PREFIX, QUANTITY
+from schemagen.sources import Schema, SourceError, Sources, reference_name, references, walk
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
+LOCAL = "#/definitions/"
+QUANTITY_NAME = f"{KUBE_PREFIX}Quantity"
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
@@ -41,7 +46,7 @@ def values_bundle(sources: Sources) -> Schema:
         "required": sorted([*spec["required"], *own.get("required", [])]),
         "properties": properties,
     }
-    return _bundle(sources, root)
+    return _inlined(_bundle(sources, root))
 
 
 def _nullable(sources: Sources, schema: Schema) -> Schema:
@@ -63,6 +68,35 @@ def _bundle(sources: Sources, root: Schema) -> Schema:
     return {**localise(root), "definitions": definitions}
 
 
+def _inlined(bundle: Schema) -> Schema:
+    """Put each definition that is referred to once where that is, and the one of quantities where they are all meant.
+
+    Helm compiles the schema each time it is called, and references and patterns cost it more than anything else there.
+    """
+    definitions = bundle["definitions"]
+    used = Counter(each["$ref"] for _, each in walk(bundle) if type(each.get("$ref")) is str)
+    once = {f"{LOCAL}{name}": schema for name, schema in definitions.items() if used[f"{LOCAL}{name}"] == 1}
+    kept = {name: schema for name, schema in definitions.items() if f"{LOCAL}{name}" not in once}
+    inlined: Schema = _filled_in({**bundle, "definitions": kept}, once)
+    return {**inlined, "definitions": {**inlined["definitions"], QUANTITY_NAME: QUANTITY}}
+
+
+def _filled_in(schema: Any, targets: Mapping[str, Schema]) -> Any:
+    """Replace each reference to one of `targets` by it; what stands beside the reference goes before what it says."""
+    if type(schema) is list:
+        return [_filled_in(each, targets) for each in schema]
+    if type(schema) is not dict:
+        return schema
+    if schema == QUANTITY:
+        return {"$ref": f"{LOCAL}{QUANTITY_NAME}"}
+    filled = {key: _filled_in(value, targets) for key, value in schema.items()}
+    target = targets.get(schema["$ref"]) if type(schema.get("$ref")) is str else None
+    if target is None:
+        return filled
+    del filled["$ref"]
+    return {**_filled_in(target, targets), **filled}
+
+
 def localise(schema: Any) -> Any:
     """Point references at `#/definitions` and turn integer formats, which draft-07 does not know, into bounds."""
     if type(schema) is list:
@@ -71,7 +105,7 @@ def localise(schema: Any) -> Any:
         return schema
     result = {key: localise(value) for key, value in schema.items()}
     if type(schema.get("$ref")) is str:
-        result["$ref"] = f"#/definitions/{reference_name(schema['$ref'])}"
+        result["$ref"] = f"{LOCAL}{reference_name(schema['$ref'])}"
     if type(schema.get("format")) is str and schema["format"] in _RANGES:
         low, high = _RANGES[result.pop("format")]
         result.setdefault("minimum", low)

@@ -1,6 +1,7 @@
 """What holds for every part of the contract and of the values: closed, described, with patterns every engine knows."""
 
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -40,9 +41,10 @@ def test_every_object_is_closed_or_a_map_or_says_that_its_fields_are_unknown(
         "contract": {"definitions.ModelCacheConfig", "definitions.io.k8s.ManagedFieldsEntry.properties.fieldsV1"},
         "values_schema": {
             "properties.modelCacheConfig",
-            "definitions.RouterTracing.properties.exporters.additionalProperties",  # a collector's, whatever it has
+            "properties.router.properties.tracing.properties.exporters.additionalProperties",  # whatever a collector has
             "properties.global",
-            "definitions.io.k8s.ManagedFieldsEntry.properties.fieldsV1",
+            "properties.kubernetes.properties.volumes.items.properties.ephemeral.properties.volumeClaimTemplate"
+            ".properties.metadata.properties.managedFields.items.properties.fieldsV1",
         },
     }
     assert set(free) == allowed[name]
@@ -96,13 +98,31 @@ def test_integers_are_bounded_as_their_format_says(contract: Any) -> None:
 
 def test_values_hold_every_key_of_the_spec_with_the_contracts_own_schema(contract: Any, values_schema: Any) -> None:
     spec = contract["definitions"]["Spec"]
-    assert set(spec["properties"]) <= set(values_schema["properties"])
     assert set(spec["required"]) <= set(values_schema["required"])
-    for name in spec["required"]:
-        assert values_schema["properties"][name] == spec["properties"][name]
-    shared = set(contract["definitions"]) & set(values_schema["definitions"])
-    assert {"RoleSpec", "AutoScalingSpec", "io.k8s.Container"} <= shared
-    assert all(contract["definitions"][each] == values_schema["definitions"][each] for each in shared)
+    for name, schema in spec["properties"].items():
+        ours, theirs = spelled_out(values_schema["properties"][name], values_schema), spelled_out(schema, contract)
+        if name not in spec["required"]:
+            theirs["type"] = [theirs["type"], "null"]
+            theirs.update({"enum": [*theirs["enum"], None]} if "enum" in theirs else {})
+        assert ours == theirs, name
+
+
+def spelled_out(schema: Any, root: Any) -> Any:
+    """Return a schema with what it refers to in place of the references; what stands beside one wins."""
+    match schema:
+        case list():
+            return [spelled_out(each, root) for each in schema]
+        case {"$ref": str(reference), **beside}:
+            return {**spelled_out(root["definitions"][reference.removeprefix("#/definitions/")], root), **beside}
+        case dict():
+            return {key: spelled_out(value, root) for key, value in schema.items()}
+    return schema
+
+
+def test_what_the_values_refer_to_once_stands_where_it_is_meant(values_schema: Any) -> None:
+    used = Counter(each["$ref"] for _, each in walk(values_schema) if type(each.get("$ref")) is str)
+    assert len(used) > 20
+    assert min(used.values()) > 1
 
 
 def test_a_key_of_the_values_that_the_spec_does_not_require_may_be_null(contract: Any, values_schema: Any) -> None:
