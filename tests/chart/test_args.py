@@ -18,7 +18,12 @@ Merge = Callable[[list[Case]], list[list[str]]]
 
 TEMPLATE = """
 {{- $results := list -}}
-{{- range .Values.cases }}{{ $results = append $results (include "dpd.args.merge" . | fromJsonArray) }}{{ end -}}
+{{- range .Values.cases -}}
+  {{- $base := include "dpd.args.segments" .base | fromJsonArray -}}
+  {{- $over := include "dpd.args.segments" .over | fromJsonArray -}}
+  {{- $merged := include "dpd.args.merge" (dict "base" $base "over" $over) | fromJsonArray -}}
+  {{- $results = append $results (include "dpd.args.words" $merged | fromJsonArray) -}}
+{{- end -}}
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: results}

@@ -41,7 +41,7 @@ def test_every_object_is_closed_or_a_map_or_says_that_its_fields_are_unknown(
         "contract": {"definitions.ModelCacheConfig", "definitions.io.k8s.ManagedFieldsEntry.properties.fieldsV1"},
         "values_schema": {
             "properties.modelCacheConfig",
-            "properties.router.properties.tracing.properties.exporters.additionalProperties",  # whatever a collector has
+            "properties.router.properties.tracing.properties.exporters.additionalProperties",  # any exporter
             "properties.global",
             "properties.kubernetes.properties.volumes.items.properties.ephemeral.properties.volumeClaimTemplate"
             ".properties.metadata.properties.managedFields.items.properties.fieldsV1",

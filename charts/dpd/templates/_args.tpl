@@ -51,7 +51,7 @@ tp: tensor-parallel-size
 {{- $key := "" -}}
 {{- $words := list -}}
 {{- range . -}}
-  {{- if include "dpd.args.isFlag" . -}}
+  {{- if and (hasPrefix "-" .) (include "dpd.args.isFlag" .) -}}
     {{- if $words }}{{ $segments = append $segments (dict "key" $key "words" $words) }}{{ end -}}
     {{- $key = include "dpd.args.key" . -}}
     {{- $words = list . -}}
@@ -63,42 +63,48 @@ tp: tensor-parallel-size
 {{ toJson $segments }}
 {{- end }}
 
+{{/* Segments → JSON list of their words. */}}
+{{- define "dpd.args.words" -}}
+{{- $words := list -}}
+{{- range . }}{{ $words = concat $words .words }}{{ end -}}
+{{ toJson $words }}
+{{- end }}
+
 {{/*
-Takes {base, over}, two lists of words → JSON list of words. Each flag of `over` replaces every occurrence of that flag in
-`base`, where the first one stood; flags that `base` lacks follow at the end. Words without a flag stay in front.
+Takes {base, over}, two lists of segments → JSON list of segments. Each flag of `over` replaces every occurrence of that
+flag in `base`, where the first one stood; flags that `base` lacks follow at the end. Words without a flag stay in front.
 */}}
 {{- define "dpd.args.merge" -}}
 {{- if .over }}{{ include "dpd.args.merged" . }}{{ else }}{{ toJson .base }}{{ end -}}
 {{- end }}
 
 {{- define "dpd.args.merged" -}}
-{{- $over := include "dpd.args.segments" .over | fromJsonArray -}}
 {{- $replacing := dict -}}
-{{- range $over }}{{ $_ := set $replacing .key (concat (get $replacing .key | default list) .words) }}{{ end -}}
+{{- range .over }}{{ $_ := set $replacing .key (append (get $replacing .key | default list) .) }}{{ end -}}
 {{- $merged := list -}}
 {{- $seen := dict -}}
-{{- if and (hasKey $replacing "") (not (and .base (not (include "dpd.args.isFlag" (first .base))))) -}}
+{{- if and (hasKey $replacing "") (not (and .base (not (first .base).key))) -}}
   {{- $merged = get $replacing "" -}}
   {{- $_ := set $seen "" true -}}
 {{- end -}}
-{{- range include "dpd.args.segments" .base | fromJsonArray -}}
+{{- range .base -}}
   {{- if not (hasKey $replacing .key) -}}
-    {{- $merged = concat $merged .words -}}
+    {{- $merged = append $merged . -}}
   {{- else if not (hasKey $seen .key) -}}
     {{- $merged = concat $merged (get $replacing .key) -}}
     {{- $_ := set $seen .key true -}}
   {{- end -}}
 {{- end -}}
-{{- range $over -}}
-  {{- if not (hasKey $seen .key) }}{{ $merged = concat $merged .words }}{{ end -}}
+{{- range .over -}}
+  {{- if not (hasKey $seen .key) }}{{ $merged = append $merged . }}{{ end -}}
 {{- end -}}
 {{ toJson $merged }}
 {{- end }}
 
-{{/* A list of words → JSON of each flag's value (the last one given, as the engine reads it), "" for a flag without one. */}}
+{{/* Segments → JSON of each flag's value (the last one given, as the engine reads it), "" for a flag without one. */}}
 {{- define "dpd.args.flags" -}}
 {{- $flags := dict -}}
-{{- range include "dpd.args.segments" . | fromJsonArray -}}
+{{- range . -}}
   {{- $head := first .words -}}
   {{- if contains "=" $head -}}
     {{- $_ := set $flags .key (regexReplaceAll "^[^=]*=" $head "") -}}
@@ -109,17 +115,21 @@ Takes {base, over}, two lists of words → JSON list of words. Each flag of `ove
 {{ toJson $flags }}
 {{- end }}
 
-{{/* Takes the root → the same of worker.args. */}}
+{{/* Takes the root → the segments of worker.args, which every role's are made from, and the flags in them. */}}
+{{- define "dpd.worker.segments" -}}
+{{ include "dpd.once" (dict "root" . "helper" "dpd.args.segments" "of" "worker.args" "with" (.Values.worker.args | default list)) }}
+{{- end }}
+
 {{- define "dpd.worker.flags" -}}
-{{ include "dpd.once" (dict "root" . "helper" "dpd.args.flags" "of" "worker.args" "with" (.Values.worker.args | default list)) }}
+{{ include "dpd.args.flags" (include "dpd.worker.segments" . | fromJsonArray) }}
 {{- end }}
 
-{{/* Takes {args, key} → "true" when the flag is among the words, else nothing. */}}
+{{/* Takes {segments, key} → "true" when the flag is among them, else nothing. */}}
 {{- define "dpd.args.has" -}}
-{{- if hasKey (include "dpd.args.flags" .args | fromJson) .key }}true{{ end -}}
+{{- if hasKey (include "dpd.args.flags" .segments | fromJson) .key }}true{{ end -}}
 {{- end }}
 
-{{/* Takes {args, key} → the flag's value, or nothing. For a role's arguments the facts have them all: see "dpd.role". */}}
+{{/* Takes {segments, key} → the flag's value, or nothing. For a role's arguments the facts have them all: see "dpd.role". */}}
 {{- define "dpd.args.value" -}}
-{{ get (include "dpd.args.flags" .args | fromJson) .key }}
+{{ get (include "dpd.args.flags" .segments | fromJson) .key }}
 {{- end }}

@@ -1,16 +1,12 @@
 {{/* What the collectors do: scrape what is beside them, serve it all on one port. */}}
 
+{{/* JSON list of EnvVar. Takes {root, facts}: a worker's; without facts, the router's. */}}
 {{- define "dpd.collector.env" -}}
-- name: POD_NAME
-  valueFrom: {fieldRef: {fieldPath: metadata.name}}
-- name: NODE_NAME
-  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
-{{- with .facts }}
-{{- if ne .role "worker" }}
-- name: DPD_ROLE
-  value: {{ .role }}
-{{- end }}
-{{- end }}
+{{- $env := list
+  (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")))
+  (dict "name" "NODE_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "spec.nodeName"))) -}}
+{{- with .facts }}{{ if ne .role "worker" }}{{ $env = append $env (dict "name" "DPD_ROLE" "value" .role) }}{{ end }}{{ end -}}
+{{ toJson $env }}
 {{- end }}
 
 {{- define "dpd.collector.interval" -}}

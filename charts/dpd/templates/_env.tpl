@@ -27,30 +27,58 @@ roles is in their arguments and their lmcache.yaml. $(NAME) is expanded by Kuber
 {{ toJson $pairs }}
 {{- end }}
 
-{{/* Takes {root, facts} → YAML list of EnvVar. */}}
+{{/* What a pod says of itself, before all else: JSON of name: field. */}}
+{{- define "dpd.env.pod" -}}
+{{ dict "POD_IP" "status.podIP" "POD_NAME" "metadata.name" | toJson }}
+{{- end }}
+
+{{/* What the chart adds to the manifest's variables: those of its own that the manifest does not set. As JSON, as above. */}}
+{{- define "dpd.env.added" -}}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.env.added.list" "of" .facts.role "with" .) }}
+{{- end }}
+
+{{- define "dpd.env.added.list" -}}
+{{- $taken := dict -}}
+{{- range .root.Values.worker.environmentVariables }}{{ $_ := set $taken .name true }}{{ end -}}
+{{- $added := list -}}
+{{- range concat (include "dpd.env.implied" . | fromJsonArray) (include "dpd.model.env" .root | fromJsonArray) (include "dpd.cache.env" . | fromJsonArray) -}}
+  {{- if not (hasKey $taken (first .)) }}{{ $added = append $added . }}{{ end -}}
+{{- end -}}
+{{ toJson $added }}
+{{- end }}
+
+{{/* All of them, in order: JSON list of EnvVar. */}}
+{{- define "dpd.env.all" -}}
+{{- $all := list -}}
+{{- range $name, $field := include "dpd.env.pod" . | fromJson -}}
+  {{- $all = append $all (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) -}}
+{{- end -}}
+{{- $all = concat $all (.root.Values.worker.environmentVariables | default list) -}}
+{{- range include "dpd.env.added" . | fromJsonArray -}}
+  {{- $all = append $all (dict "name" (first .) (ternary "value" "valueFrom" (kindIs "string" (last .))) (last .)) -}}
+{{- end -}}
+{{ toJson $all }}
+{{- end }}
+
+{{/* The same as YAML, as it stands in the pod and counts for the revision: the text must stay as it is. */}}
 {{- define "dpd.env" -}}
-{{ include "dpd.once" (dict "root" .root "helper" "dpd.env.list" "of" .facts.role "with" .) }}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.env.list" "of" .facts.role "with" .) | trim }}
 {{- end }}
 
 {{- define "dpd.env.list" -}}
-- name: POD_IP
-  valueFrom: {fieldRef: {fieldPath: status.podIP}}
-- name: POD_NAME
-  valueFrom: {fieldRef: {fieldPath: metadata.name}}
-{{- $taken := dict }}
-{{- range .root.Values.worker.environmentVariables }}
-{{- $_ := set $taken .name true }}
-- {{ toYaml . | nindent 2 | trim }}
+{{- range $name, $field := include "dpd.env.pod" . | fromJson }}
+- name: {{ $name }}
+  valueFrom: {fieldRef: {fieldPath: {{ $field }}}}
 {{- end }}
-{{- $implied := concat (include "dpd.env.implied" . | fromJsonArray) (include "dpd.model.env" .root | fromJsonArray) (include "dpd.cache.env" . | fromJsonArray) }}
-{{- range $implied }}
-{{- if not (hasKey $taken (first .)) }}
+{{- with .root.Values.worker.environmentVariables }}
+{{ toYaml . }}
+{{- end }}
+{{- range include "dpd.env.added" . | fromJsonArray }}
 - name: {{ first . }}
   {{- if kindIs "string" (last .) }}
   value: {{ last . | quote }}
   {{- else }}
   valueFrom: {{- toYaml (last .) | nindent 4 }}
   {{- end }}
-{{- end }}
 {{- end }}
 {{- end }}

@@ -5,7 +5,7 @@
 {{- if .Values.pdSpec -}}
 {{ include "dpd.transfer.lmcache" . }}
 {{- else if kindIs "map" .Values.kvCacheSpec -}}
-{{- $own := include "dpd.args.has" (dict "args" (.Values.worker.args | default list) "key" "kv-transfer-config") -}}
+{{- $own := include "dpd.args.has" (dict "segments" (include "dpd.worker.segments" . | fromJsonArray) "key" "kv-transfer-config") -}}
 {{- if and (not $own) (or (include "dpd.cache.ownFile" .) (include "dpd.lmcache.l1" .) (include "dpd.cache.l2" .)) }}true{{ end -}}
 {{- end -}}
 {{- end }}

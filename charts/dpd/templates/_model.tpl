@@ -1,7 +1,7 @@
 {{/* Where the model comes from: what each modelSourceType adds to the worker. */}}
 
 {{/*
-Words that the source puts over the arguments. Takes {root, args} → JSON list. The engine downloads from Hugging Face by
+Words that the source puts over the arguments. Takes {root, segments} → JSON list. The engine downloads from Hugging Face by
 itself, so a manifest that names no model, or the folder where there will be none, gets the model's id; prefetched, it
 lies in that folder, and the id is what would be downloaded twice. Clients go on asking for what the manifest named, or
 else for the id. A model of the user's own choice stays.
@@ -11,9 +11,9 @@ else for the id. A model of the user's own choice stays.
 {{- $over := list -}}
 {{- if and (eq .root.Values.modelSourceConfig.modelSourceType "huggingface") $model -}}
   {{- $leading := list -}}
-  {{- range include "dpd.args.segments" .args | fromJsonArray }}{{ if not .key }}{{ $leading = .words }}{{ end }}{{ end -}}
+  {{- range .segments }}{{ if not .key }}{{ $leading = .words }}{{ end }}{{ end -}}
   {{- $positional := without $leading "serve" | last | default "" -}}
-  {{- $given := include "dpd.args.value" (dict "args" .args "key" "model") | default $positional -}}
+  {{- $given := include "dpd.args.value" (dict "segments" .segments "key" "model") | default $positional -}}
   {{- $path := include "dpd.model.path" .root -}}
   {{- $fetched := eq (include "dpd.prefetch.on" .root) "true" -}}
   {{- $right := ternary $path $model.modelId $fetched -}}
@@ -26,8 +26,8 @@ else for the id. A model of the user's own choice stays.
     {{- $over = ternary (append (initial $leading) $right) (list "--model" $right) (eq $positional $wrong) -}}
     {{- $served = $wrong -}}
   {{- end -}}
-  {{- if and $served (not (include "dpd.args.has" (dict "args" .args "key" "served-model-name"))) }}{{ $over = concat $over (list "--served-model-name" $served) }}{{ end -}}
-  {{- if and $model.commitSHA (not $fetched) (has $given (list "" $path $model.modelId)) (not (include "dpd.args.has" (dict "args" .args "key" "revision"))) -}}
+  {{- if and $served (not (include "dpd.args.has" (dict "segments" .segments "key" "served-model-name"))) }}{{ $over = concat $over (list "--served-model-name" $served) }}{{ end -}}
+  {{- if and $model.commitSHA (not $fetched) (has $given (list "" $path $model.modelId)) (not (include "dpd.args.has" (dict "segments" .segments "key" "revision"))) -}}
     {{- $over = concat $over (list "--revision" $model.commitSHA) -}}
   {{- end -}}
 {{- end -}}

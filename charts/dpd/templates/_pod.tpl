@@ -72,7 +72,7 @@ containers:
   - {{- include "dpd.container.worker" . | nindent 4 }}
   - {{- include "dpd.container.proxy" . | nindent 4 }}
   {{- if eq (include "dpd.metrics.enabled" .root) "true" }}
-  - {{- include "dpd.container.collector" (dict "root" .root "env" (include "dpd.collector.env" . | fromYamlArray)) | nindent 4 }}
+  - {{- include "dpd.container.collector" (dict "root" .root "env" (include "dpd.collector.env" . | fromJsonArray)) | nindent 4 }}
   {{- end }}
   {{- if include "dpd.capture.isBeside" . }}
   - {{- include "dpd.container.uploader" . | nindent 4 }}

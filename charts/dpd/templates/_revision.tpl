@@ -10,31 +10,11 @@ it works: a change of those, of a sidecar or of the router leaves the revision a
 
 {{/* Flags that have nothing to do with what a token's KV is. One that is not listed counts. */}}
 {{- define "dpd.revision.ignored" -}}
-- kv-events-config
-- max-num-seqs
-- max-num-batched-tokens
-- gpu-memory-utilization
-- enable-prefix-caching
-- enable-chunked-prefill
-- scheduling-policy
-- async-scheduling
-- enforce-eager
-- compilation-config
-- cudagraph-capture-sizes
-- host
-- port
-- uvicorn-log-level
-- enable-log-requests
-- disable-log-requests
-- disable-log-stats
-- disable-uvicorn-access-log
-- max-log-len
-- api-server-count
-- shutdown-timeout
-- generation-config
-- tool-call-parser
-- enable-auto-tool-choice
-- reasoning-parser
+{{ list "kv-events-config" "max-num-seqs" "max-num-batched-tokens" "gpu-memory-utilization"
+  "enable-prefix-caching" "enable-chunked-prefill" "scheduling-policy" "async-scheduling" "enforce-eager"
+  "compilation-config" "cudagraph-capture-sizes" "host" "port" "uvicorn-log-level" "enable-log-requests"
+  "disable-log-requests" "disable-log-stats" "disable-uvicorn-access-log" "max-log-len" "api-server-count"
+  "shutdown-timeout" "generation-config" "tool-call-parser" "enable-auto-tool-choice" "reasoning-parser" | toJson }}
 {{- end }}
 
 {{/* Keys of lmcache.yaml that differ between the roles, or are about one of them. */}}
@@ -45,7 +25,7 @@ it works: a change of those, of a sidecar or of the router leaves the revision a
 {{/* Takes the root → JSON of all that counts. */}}
 {{- define "dpd.revision.facts" -}}
 {{- $root := . -}}
-{{- $ignored := include "dpd.revision.ignored" . | fromYamlArray -}}
+{{- $ignored := include "dpd.revision.ignored" . | fromJsonArray -}}
 {{- $roles := dict -}}
 {{- range $role := list "prefill" "decode" -}}
   {{- $facts := include "dpd.role" (dict "root" $root "role" $role) | fromJson -}}

@@ -48,8 +48,8 @@ kvTransfer:
 {{- $spec := ternary (dict) $values (hasKey $row "section") -}}
 {{- if hasKey $row "section" }}{{ $spec = get $values.pdSpec $row.section | default dict }}{{ end -}}
 {{- $resources := ternary $spec.resources $values.worker.resources (hasKey $row "section") | default dict -}}
-{{- $args := include "dpd.role.args" (dict "root" .root "role" .role "row" $row "spec" $spec) | fromJsonArray -}}
-{{- $flags := include "dpd.args.flags" $args | fromJson -}}
+{{- $segments := include "dpd.role.segments" (dict "root" .root "role" .role "row" $row "spec" $spec) | fromJsonArray -}}
+{{- $flags := include "dpd.args.flags" $segments | fromJson -}}
 {{- $limits := $resources.limits | default dict -}}
 {{- $gpus := 0 -}}
 {{- range $key, $count := $limits }}{{ if regexMatch "^nvidia\\.com/(gpu|mig-.+)$" $key }}{{ $gpus = add $gpus (int $count) }}{{ end }}{{ end -}}
@@ -60,7 +60,7 @@ kvTransfer:
   "pdRole" (ternary "" (get $row "pdRole") (eq (include "dpd.transfer.nixl" .root) "true"))
   "replicas" (ternary 1 $spec.replicas (kindIs "invalid" $spec.replicas))
   "nodeSelector" (ternary $spec.nodeSelector nil (hasKey $row "section"))
-  "args" $args
+  "args" (include "dpd.args.words" $segments | fromJsonArray)
   "flags" $flags
   "ranks" (get $flags "tensor-parallel-size" | default "1" | int)
   "gpus" $gpus
@@ -70,21 +70,23 @@ kvTransfer:
 | toJson -}}
 {{- end }}
 
-{{/* Takes {root, role, row, spec} → JSON list: worker.args <- defaults <- the role's args <- what the role implies. */}}
-{{- define "dpd.role.args" -}}
-{{- $values := .root.Values -}}
+{{/* Takes {root, role, row, spec} → JSON list of segments: worker.args <- defaults <- the role's args <- what the role implies. */}}
+{{- define "dpd.role.segments" -}}
 {{- $own := ternary .spec.args list (hasKey .row "section") | default list -}}
-{{- $args := include "dpd.args.merge" (dict "base" ($values.worker.args | default list) "over" $own) | fromJsonArray -}}
-{{- if and .row.maxNumSeqs (not (include "dpd.args.has" (dict "args" $args "key" "max-num-seqs"))) -}}
-  {{- $args = concat $args (list "--max-num-seqs" .row.maxNumSeqs) -}}
+{{- $shared := include "dpd.worker.segments" .root | fromJsonArray -}}
+{{- $segments := include "dpd.args.merge" (dict "base" $shared "over" (include "dpd.args.segments" $own | fromJsonArray)) | fromJsonArray -}}
+{{- if and .row.maxNumSeqs (not (include "dpd.args.has" (dict "segments" $segments "key" "max-num-seqs"))) -}}
+  {{- $segments = append $segments (dict "key" "max-num-seqs" "words" (list "--max-num-seqs" .row.maxNumSeqs)) -}}
 {{- end -}}
-{{- $source := include "dpd.model.args" (dict "root" .root "args" $args) | fromJsonArray -}}
-{{- $args = include "dpd.args.merge" (dict "base" $args "over" $source) | fromJsonArray -}}
 {{- $implied := ternary list (.row.withLMCache | default list) (eq (include "dpd.transfer.nixl" .root) "true") -}}
 {{- $engine := include "dpd.transfer.engine" . -}}
 {{- if ne $engine "null" }}{{ $implied = concat $implied (list "--kv-transfer-config" $engine) }}{{ end -}}
 {{- $implied = concat $implied (include "dpd.routing.args" . | fromJsonArray) -}}
-{{ include "dpd.args.merge" (dict "base" $args "over" $implied) }}
+{{- $source := include "dpd.model.args" (dict "root" .root "segments" $segments) | fromJsonArray -}}
+{{- range list $source $implied -}}
+  {{- $segments = include "dpd.args.merge" (dict "base" $segments "over" (include "dpd.args.segments" . | fromJsonArray)) | fromJsonArray -}}
+{{- end -}}
+{{ toJson $segments }}
 {{- end }}
 
 {{/* Everything one role needs: its Deployment, its headless Service, its LMCache ConfigMap. Takes {root, role}. */}}

@@ -2,19 +2,9 @@
 
 {{/* Names that belong to the chart; a user's volume may not take one. */}}
 {{- define "dpd.volumes.reserved" -}}
-- shm
-- tmp
-- engine-metrics
-- lmcache-config
-- tiered-cache
-- proxy-config
-- model-weights-copy
-- parallel-copy-configmap
-- gated-model-downloader-configmap
-- proxy-tmp
-- worker-checks
-- collector-config
-- capture-scripts
+{{ list "shm" "tmp" "engine-metrics" "lmcache-config" "tiered-cache" "proxy-config" "model-weights-copy"
+  "parallel-copy-configmap" "gated-model-downloader-configmap" "proxy-tmp" "worker-checks" "collector-config"
+  "capture-scripts" | toJson }}
 {{- end }}
 
 {{- define "dpd.volumes" -}}

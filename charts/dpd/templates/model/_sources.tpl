@@ -9,8 +9,7 @@
 {{- $source := .Values.modelSourceConfig -}}
 {{- $options := list "read-only" "allow-other" (printf "region %s" $source.s3Storage.region) -}}
 {{- with trimAll "/" ($source.modelLocation | default "") }}{{ $options = append $options (printf "prefix %s/" .) }}{{ end -}}
-mountOptions:
-  {{- toYaml $options | nindent 2 }}
+mountOptions: {{ toJson $options }}
 csi:
   driver: s3.csi.aws.com
   volumeHandle: {{ include "dpd.model.volume" . }}

@@ -79,7 +79,7 @@ router.tls.mode: strict without a certificate lets nobody in; set router.tls.exi
 {{- if and (or .Values.router.auth.rateLimit .Values.router.auth.rateLimits) (not .Values.router.auth.existingSecret) }}
 router.auth.existingSecret: required when rates are set, for they are those of keys; name the Secret with the keys
 {{- end -}}
-{{- range $path, $rate := merge (dict "rateLimit" .Values.router.auth.rateLimit) (include "dpd.router.rates" . | fromYaml) -}}
+{{- range $path, $rate := merge (dict "rateLimit" .Values.router.auth.rateLimit) (include "dpd.router.rates" . | fromJson) -}}
 {{- if and $rate (not $rate.requestsPerMinute) }}
 router.auth.{{ $path }}.requestsPerMinute: required beside burst; add it
 {{- end -}}
@@ -89,11 +89,11 @@ invocationEndpoint: {{ .Values.invocationEndpoint | toJson }} is answered by the
 {{- end -}}
 {{- end }}
 
-{{/* The rates of single keys by their paths. */}}
+{{/* The rates of single keys by their paths, as JSON. */}}
 {{- define "dpd.router.rates" -}}
 {{- $rates := dict -}}
 {{- range $name, $rate := .Values.router.auth.rateLimits }}{{ $_ := set $rates (printf "rateLimits.%s" $name) $rate }}{{ end -}}
-{{ toYaml $rates }}
+{{ toJson $rates }}
 {{- end }}
 
 {{/* How the notes' commands call the router: with its key, in TLS where nothing else is taken. */}}

@@ -23,10 +23,10 @@ router.routing.decodeStrategy: kvaware, and decoders keep no prefix cache beside
 {{- define "dpd.check.routing.worker" -}}
 {{- $facts := include "dpd.role" . | fromJson -}}
 {{- $section := get (dict "prefill" "prefillSpec" "decode" "decodingSpec") .role -}}
-{{- $places := list (list "worker.args" .root.Values.worker.args) -}}
-{{- if $section }}{{ $places = append $places (list (printf "pdSpec.%s.args" $section) (get .root.Values.pdSpec $section).args) }}{{ end -}}
+{{- $places := list (list "worker.args" (include "dpd.worker.segments" .root)) -}}
+{{- if $section }}{{ $places = append $places (list (printf "pdSpec.%s.args" $section) (include "dpd.args.segments" (get .root.Values.pdSpec $section).args)) }}{{ end -}}
 {{- range $place := $places -}}
-{{- range include "dpd.args.segments" (last $place | default list) | fromJsonArray -}}
+{{- range last $place | fromJsonArray -}}
 {{- if regexMatch "^kv-events-config($|[.])" .key }}
 {{ first $place }}: --kv-events-config is set, and kvaware gives workers its own; remove it
 {{- else if and (eq .key "enable-prefix-caching") (regexMatch "^--no[-_]" (first .words)) }}

@@ -61,7 +61,7 @@ file of the user's own may lie beside the model, which is not mounted here, so i
 {{- range include "dpd.verify.reads" . | splitList " " }}{{ $_ := set $wanted . true }}{{ end -}}
 {{- if include "dpd.cache.readsOwnFile" . }}{{ $_ := unset $wanted "LMCACHE_CONFIG_FILE" }}{{ end -}}
 {{- $env := list -}}
-{{- range include "dpd.env" . | fromYamlArray | reverse -}}
+{{- range include "dpd.env.all" . | fromJsonArray | reverse -}}
   {{- if hasKey $wanted .name -}}
     {{- $env = prepend $env . -}}
     {{- range regexFindAll "[$][(][^)]+[)]" (.value | default "") -1 }}{{ $_ := set $wanted (trimPrefix "$(" . | trimSuffix ")") true }}{{ end -}}

@@ -6,12 +6,12 @@ that sets one to null takes the default away, and Helm does so before the schema
 {{- define "dpd.check.present" -}}
 {{- range $path, $keys := .Files.Get "files/present.json" | fromJson -}}
 {{- $held := $.Values -}}
-{{- range splitList "." $path }}{{ $held = get ($held | default dict) . }}{{ end -}}
+{{- range splitList "." $path }}{{ if $held }}{{ $held = get $held . }}{{ end }}{{ end -}}
 {{- if kindIs "map" $held -}}
 {{- range $keys -}}
-{{- if and (not (index $held .)) (kindIs "invalid" (index $held .)) }}
+{{- with index $held . }}{{ else }}{{ if kindIs "invalid" (index $held .) }}
 {{ $path }}.{{ . }}: null, and the chart reads it; leave it out to have its default
-{{- end -}}
+{{- end }}{{ end -}}
 {{- end -}}
 {{- else if and (not (contains "." $path)) (not (hasKey $.Values $path)) }}
 {{ $path }}: null, and the chart reads it; leave it out to have its default

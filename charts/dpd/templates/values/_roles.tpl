@@ -1,9 +1,12 @@
 {{/* Checks of the two roles and of the transfer between them; only under pdSpec. */}}
 
 {{- define "dpd.check.roles" -}}
-{{- range $place := list (list "worker.args" .Values.worker.args) (list "pdSpec.prefillSpec.args" .Values.pdSpec.prefillSpec.args) (list "pdSpec.decodingSpec.args" .Values.pdSpec.decodingSpec.args) -}}
-{{- $args := last $place | default list -}}
-{{- range include "dpd.args.segments" $args | fromJsonArray -}}
+{{- $places := list (list "worker.args" (include "dpd.worker.segments" .)) -}}
+{{- range $section := list "prefillSpec" "decodingSpec" -}}
+{{- $places = append $places (list (printf "pdSpec.%s.args" $section) (include "dpd.args.segments" (get $.Values.pdSpec $section).args)) -}}
+{{- end -}}
+{{- range $place := $places -}}
+{{- range last $place | fromJsonArray -}}
 {{- if regexMatch "^kv-transfer-config($|[.])" .key }}
 {{ first $place }}: --{{ .key }} is set, and pdSpec gives each role its own; remove it
 {{- end -}}

@@ -19,7 +19,7 @@ worker.args: --port is {{ $given }} and worker.modelInvocationPort.containerPort
 {{- end }}
 
 {{- define "dpd.check.volumes" -}}
-{{- $reserved := include "dpd.volumes.reserved" . | fromYamlArray -}}
+{{- $reserved := include "dpd.volumes.reserved" . | fromJsonArray -}}
 {{- $model := .Values.worker.modelVolumeMount.name -}}
 {{- $drawn := ne .Values.modelSourceConfig.modelSourceType "kubernetesVolume" -}}
 {{- $seen := dict -}}
