@@ -4,7 +4,8 @@ from bench.bars import Bar, bars
 from bench.cases import ALONE, BARE, CASES, DIRECT, HAPROXY, NGINX, PD, RUST, SOURCES, US, Case, Figure, peers_of
 from bench.flame import read, record
 from bench.measure import build, measure
-from bench.run import table
+from bench.run import apart, table
+from bench.run import record as section
 
 TINY = Case("tiny", 2, 40, 1024, 4)
 
@@ -48,6 +49,16 @@ def test_added_latency_is_what_comes_on_top_of_the_engines_own() -> None:
     found[US, ALONE.name] = [Figure(10.0, 150.0, 1.0)] * 2
     (added,) = [bar for bar in bars(found, [], []) if "latency" in bar.what]
     assert added.values == [0.5, 0.5]
+
+
+def test_another_machines_run_is_a_section_of_its_own_and_says_which_bars_are_missed_there() -> None:
+    found, memory = figures(60.0, 20.0), {US: [90.0]}
+    judged = [bar for bar in bars(found, memory[US], [0.5]) if bar.unit == "MB"]
+    first = section(found, memory, judged, 2)
+    there = apart(first, "old", judged)
+    assert (there.name, there.title, there.tables) == ("peers-old", "Beside other routers, again: old", first.tables)
+    assert there.text[1:] == ["Here these bars are missed: 2,000 streams.", "2 rounds."]
+    assert apart(first, "new", []).text[1] == "Here every bar is met, too."
 
 
 def test_a_cell_says_the_others_figure_and_ours_as_a_multiple_of_it() -> None:
