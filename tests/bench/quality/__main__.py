@@ -61,6 +61,7 @@ def main() -> int:
         {SHAPES[at].name: each for (at, _, _, routers), each in played.items() if routers != 1},
     )
     write(record)
+    print("\n".join(" | ".join(row) for row in record.tables[0].rows[1:]))
     return 0 if "FAIL" not in str(record.tables[0].rows) else 1
 
 
