@@ -65,7 +65,7 @@ test: tools kubernetes collector grafana lint verify ## Everything: lint, genera
 	@$(BIN)/pytest -n $(AT_ONCE) --dist loadscope $(addprefix --ignore ,$(APART) tests/router)
 	@$(MAKE) --no-print-directory coverage
 
-compiled: tools ## The router's own tests again, against what its image has: its hot modules compiled (takes a C compiler)
+compiled: tools kubernetes ## The router's own tests again, against what its image has: its hot modules compiled (takes a C compiler)
 	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest -n $(AT_ONCE) --dist loadscope -m 'not patches' tests/router
 
 conformance: tools ## The engines' suite on simulated engines: what `make e2e-engines` asks of real ones
@@ -74,7 +74,7 @@ conformance: tools ## The engines' suite on simulated engines: what `make e2e-en
 soak: tools kubernetes ## Thousands of requests, streams and generated cases against the router, and rolling restarts under load
 	@PYTHONPATH="$$($(BIN)/python tools/compiled.py)" $(BIN)/pytest tests/soak
 
-coverage: tools ## The router's own tests, and how much of it they run: at least 95 % of its lines
+coverage: tools kubernetes ## The router's own tests, and how much of it they run: at least 95 % of its lines
 	@$(BIN)/pytest -n $(AT_ONCE) --dist loadscope --cov dpd_router --cov-fail-under 95 --no-cov-on-fail tests/router
 
 e2e-engines: tools ## Real vLLM, LMCache and NIXL without a GPU, from the rendered pods: minutes, 3.5 GB of disk
