@@ -97,7 +97,7 @@ bench: tools ## Every bar: the router beside nginx and two Rust routers, rendere
 	@code=0; for part in run render quality; do PYTHONPATH=tests:tools $(BIN)/python -m bench.$$part || code=$$?; done; \
 	PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
 
-bench-quick: tools ## The same with a sixth of the load and one round: for a first look, not for a verdict
+bench-quick: tools ## Ours beside the others with an eighth of the load and one round: for a first look, not for a verdict
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run --quick
 
 growth: tools ## How cost grows: decisions, streams, bodies, processes, pods, renderer, chart (half an hour, or MOST=100000 prefixes)

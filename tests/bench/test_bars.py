@@ -4,7 +4,7 @@ from bench.bars import Bar, bars
 from bench.cases import ALONE, BARE, CASES, DIRECT, HAPROXY, NGINX, PD, RUST, SOURCES, US, Case, Figure, peers_of
 from bench.flame import read, record
 from bench.measure import build, measure
-from bench.run import apart, table
+from bench.run import apart, asked, table
 from bench.run import record as section
 
 TINY = Case("tiny", 2, 40, 1024, 4)
@@ -49,6 +49,13 @@ def test_added_latency_is_what_comes_on_top_of_the_engines_own() -> None:
     found[US, ALONE.name] = [Figure(10.0, 150.0, 1.0)] * 2
     (added,) = [bar for bar in bars(found, [], []) if "latency" in bar.what]
     assert added.values == [0.5, 0.5]
+
+
+def test_the_quick_run_leaves_out_nobody_whom_a_bar_is_about() -> None:
+    quick = {case.name: asked(case, judged=True) for case in CASES}
+    found = {(peer, case): rows for (peer, case), rows in figures(10.0, 20.0).items() if peer in quick[case]}
+    assert not any(peer in peers for peers in quick.values() for peer in (BARE, SOURCES))
+    assert all(bar.met for bar in bars(found | {(DIRECT, ALONE.name): [Figure(1.0, 100.0, 1.0)] * 2}, [40.0], [0.5]))
 
 
 def test_another_machines_run_is_a_section_of_its_own_and_says_which_bars_are_missed_there() -> None:
