@@ -98,6 +98,7 @@ def test_integers_are_bounded_as_their_format_says(contract: Any) -> None:
 
 def test_values_hold_every_key_of_the_spec_with_the_contracts_own_schema(contract: Any, values_schema: Any) -> None:
     spec = contract["definitions"]["Spec"]
+    assert set(spec["properties"]) <= set(values_schema["properties"])
     assert set(spec["required"]) <= set(values_schema["required"])
     for name, schema in spec["properties"].items():
         ours, theirs = spelled_out(values_schema["properties"][name], values_schema), spelled_out(schema, contract)
@@ -105,6 +106,10 @@ def test_values_hold_every_key_of_the_spec_with_the_contracts_own_schema(contrac
             theirs["type"] = [theirs["type"], "null"]
             theirs.update({"enum": [*theirs["enum"], None]} if "enum" in theirs else {})
         assert ours == theirs, name
+    mine, whole = values_schema["definitions"], contract["definitions"]
+    shared = set(whole) & set(mine)
+    assert {"RoleSpec", "AutoScalingSpec", "io.k8s.EnvVar"} <= shared
+    assert all(spelled_out(mine[each], values_schema) == spelled_out(whole[each], contract) for each in shared)
 
 
 def spelled_out(schema: Any, root: Any) -> Any:

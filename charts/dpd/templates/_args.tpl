@@ -3,11 +3,6 @@ Arguments of the engine: lists of words become segments (a flag and the words th
 Results travel as JSON, for a template can return nothing but text.
 */}}
 
-{{/* Whether a word is a flag: -1, -.5 and {"json": 1} are values. Prints "true" or nothing. */}}
-{{- define "dpd.args.isFlag" -}}
-{{- if and (hasPrefix "-" .) (regexMatch "^--?[A-Za-z]" .) }}true{{ end }}
-{{- end }}
-
 {{/* vLLM's short flags and the long ones they stand for. */}}
 {{- define "dpd.args.aliases" -}}
 ac: attention-config
@@ -45,13 +40,16 @@ tp: tensor-parallel-size
 {{- end }}
 {{- end }}
 
-{{/* A list of words → JSON list of {key, words}. Words before the first flag have the key "". */}}
+{{/*
+A list of words → JSON list of {key, words}. Words before the first flag have the key ""; -1, -.5 and {"json": 1} are values
+and no flags.
+*/}}
 {{- define "dpd.args.segments" -}}
 {{- $segments := list -}}
 {{- $key := "" -}}
 {{- $words := list -}}
 {{- range . -}}
-  {{- if and (hasPrefix "-" .) (include "dpd.args.isFlag" .) -}}
+  {{- if and (hasPrefix "-" .) (regexMatch "^--?[A-Za-z]" .) -}}
     {{- if $words }}{{ $segments = append $segments (dict "key" $key "words" $words) }}{{ end -}}
     {{- $key = include "dpd.args.key" . -}}
     {{- $words = list . -}}
