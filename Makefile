@@ -16,7 +16,7 @@ APART := tests/engines tests/images tests/soak tests/scale tests/cluster
 # Tests at once: they wait for processes of theirs a third of the time, so one more than the smallest machine has cores.
 AT_ONCE ?= 3
 
-.PHONY: help demo picture render test compiled conformance soak coverage e2e-engines bench bench-quick growth flame quality e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
+.PHONY: help demo picture render test compiled conformance soak coverage e2e-engines bench bench-quick growth flame quality peers e2e scale cluster cluster-down test-quick lint format generate verify goldens lock tools kubernetes collector grafana kwok images package clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -93,11 +93,14 @@ cluster: tools kubernetes ## The node alone, with the images, to try things on; 
 cluster-down: $(VENV)/.installed ## End the node and put the machine back as it was
 	@PYTHONPATH=tools $(BIN)/python -m cluster.live down
 
-bench: tools ## Every bar: the router beside nginx and two Rust routers, renderer and chart, strategies (an idle machine; about 40 minutes)
+peers: tools ## What benchmarks stand on: the Rust routers, proxies and an allocator installed, ours compiled (once for a clone; minutes)
+	@PYTHONPATH=tests:tools $(BIN)/python -m bench.ready
+
+bench: peers ## Every bar: the router beside nginx and two Rust routers, renderer and chart, strategies (an idle machine; about 40 minutes)
 	@code=0; for part in run render quality; do PYTHONPATH=tests:tools $(BIN)/python -m bench.$$part || code=$$?; done; \
 	PYTHONPATH=tests:tools $(BIN)/python -m bench.page; exit $$code
 
-bench-quick: tools ## Ours beside the others with an eighth of the load and one round: for a first look, not for a verdict
+bench-quick: peers ## Ours beside the others with an eighth of the load and one round: for a first look, not for a verdict
 	@PYTHONPATH=tests:tools $(BIN)/python -m bench.run --quick
 
 growth: tools ## How cost grows: decisions, streams, bodies, processes, pods, renderer, chart (half an hour, or MOST=100000 prefixes)

@@ -85,7 +85,17 @@ Peer = Callable[[Place], Command]
 
 
 def dpd(place: Place, **sections: Any) -> Command:
-    """Our router as the chart configures it: access log, metrics, prefix-aware strategy; under PD the ledger, too."""
+    """Our router as its image has it: its hot modules compiled, which the first call of a clone does."""
+    return _configured(place, compiled(), **sections)
+
+
+def sources(place: Place) -> Command:
+    """Our router as it is where nothing of it is compiled: for who looks into it, and what compiling is worth."""
+    return _configured(place, ROUTER)
+
+
+def _configured(place: Place, package: Path, **sections: Any) -> Command:
+    """A package of ours as the chart configures it: access log, metrics, prefix-aware; under PD the ledger, too."""
     pools: dict[str, Any] = {"worker": _addresses(place.workers)}
     if place.prefillers:
         pools = {"prefill": _addresses(place.prefillers), "decode": _addresses(place.workers)}
@@ -103,14 +113,8 @@ def dpd(place: Place, **sections: Any) -> Command:
     }
     file = place.folder / "router.yaml"
     file.write_text(yaml.safe_dump(document))
-    environment = {**jemalloc.environment(), **packages(compiled())}
+    environment = {**jemalloc.environment(), **packages(package)}
     return [str(interpreter()), "-m", "dpd_router", "--config", str(file)], environment
-
-
-def sources(place: Place) -> Command:
-    """Our router as it is where nothing of it is compiled: for who looks into it, and what compiling is worth."""
-    command, environment = dpd(place)
-    return command, {**environment, **packages()}
 
 
 def vllm_router(place: Place) -> Command:
