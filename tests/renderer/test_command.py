@@ -314,7 +314,8 @@ def test_an_interrupt_is_no_traceback() -> None:
 @pytest.mark.parametrize("redirection", ["<&-", ">&-", ">/dev/full"])
 def test_a_closed_or_full_stream_is_bad_usage(command: str, redirection: str) -> None:
     shell = f"{sys.executable} -m dpd {command} {'-' if '<' in redirection else EXAMPLE} {redirection}"
-    ran = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, text=True)
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ran = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, text=True, env=usual)
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].startswith("dpd: standard ")
     assert "Traceback" not in ran.stderr

@@ -5,8 +5,6 @@ Imports are late so that `dpd --help` and shell completion stay quick.
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 
 from dpd import __version__
@@ -25,8 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads any more; without this the interpreter would complain once again while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from dpd.commands import forget_output
+
+        forget_output()
         return BROKEN_PIPE
     return code
 

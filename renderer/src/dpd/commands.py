@@ -1,6 +1,7 @@
 """What `dpd validate` and `dpd render` do, between the command line and the pure stages."""
 
 import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -186,8 +187,18 @@ def print_text(text: str) -> None:
     if sys.stdout is None:
         raise UsageError("standard output is closed; open it, or give a path to -o")
     with _usage_errors("standard output", _NO_OUTPUT, "send it elsewhere"):
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(text.encode("utf-8"))
+            sys.stdout.buffer.flush()
+        except OSError:
+            forget_output()
+            raise
+
+
+def forget_output() -> None:
+    """Have what standard output could not take go nowhere: the interpreter would try it again while it shuts down, and
+    end with an exit code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str) -> None:
