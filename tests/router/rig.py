@@ -111,12 +111,11 @@ def writes_forever(event: bytes) -> Script:
 
     async def script(seen, reader, writer):
         writer.write(STREAM)
-        while True:
+        while not (reader.at_eof() or writer.is_closing()):  # uvloop's own error where it is closed is no connection's
             writer.write(chunk(event))
             await writer.drain()
-            if reader.at_eof():
-                raise ConnectionResetError
             await asyncio.sleep(0.005)
+        raise ConnectionResetError
 
     return script
 
