@@ -50,7 +50,7 @@ def ways(monkeypatch):
             counted.left += answering is not None
             return answering
 
-        return begun if begin.__self__.fast is not None else begin
+        return begun if hasattr(begin, "func") else begin  # with a fast path it is a partial of that
 
     def adopting(self, ask, exchange, trace, worker, going):
         counted.handed += getattr(going, "func", None) is not unreached

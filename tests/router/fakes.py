@@ -4,6 +4,7 @@ import itertools
 import json
 from dataclasses import dataclass, field
 
+from dpd_router.ask import Ask
 from dpd_router.background import Background
 from dpd_router.connectors import connector_named
 from dpd_router.counting import Estimates
@@ -15,7 +16,7 @@ from dpd_router.ledger import Buffers
 from dpd_router.path import Path
 from dpd_router.pool import Address, Pool, Role
 from dpd_router.record import Record
-from dpd_router.types import Ask, End, Outcome, Policy, Reply
+from dpd_router.types import End, Outcome, Policy, Reply
 from router.team import chooser
 
 OK = Reply(200, [(b"content-type", b"application/json")], b'{"choices":[]}')

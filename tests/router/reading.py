@@ -1,11 +1,12 @@
 """A reader of requests and all that can be seen of it, beside one that remembers no head."""
 
 import itertools
+from collections import namedtuple
 from typing import Any
 from unittest.mock import patch
 
+from dpd_router.ask import Admission
 from dpd_router.errors import UnauthorizedError
-from dpd_router.types import Admission
 from dpd_router.wire.held import Held
 from dpd_router.wire.reader import LESSONS, Limits, RequestReader
 
@@ -13,6 +14,7 @@ LIMITS = Limits(head_bytes=2048, body_bytes=300)
 LINE = b"POST /v1/completions?a=b HTTP/1.1\r\n"
 HOST = b"host: r\r\n"
 BODY = b'{"prompt":"a"}'
+Asked = namedtuple("Asked", ["method", "path", "query", "headers", "body", "request_id", "caller", "alias"])
 
 
 class Reading:
@@ -39,7 +41,8 @@ class Reading:
     def feed(self, data, *, gives=True):
         for each in self.reader.feed(data):
             refusal = each.refusal and (each.refusal.status, each.refusal.code, each.refusal.message)
-            self.requests.append((each.ask, each.http_1_0, each.keep_alive, refusal))
+            asked = Asked(*(getattr(each.ask, name) for name in Asked._fields))
+            self.requests.append((asked, each.http_1_0, each.keep_alive, refusal))
             self.known += each.known is not None
             if gives:
                 self.held.give(len(each.ask.body))

@@ -3,9 +3,9 @@ import json
 import msgspec
 import pytest
 
+from dpd_router.ask import Ask
 from dpd_router.errors import BadRequestError
 from dpd_router.stages.accept import accept
-from dpd_router.types import Ask
 
 
 def ask(body: bytes, path: str = "/v1/chat/completions", query: str = "") -> Ask:

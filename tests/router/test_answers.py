@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpd_router.stages.stream import response_head
-from dpd_router.wire.answers import answer_head
-from dpd_router.wire.parsing import AnswerHead
+from dpd_router.wire.answers import AnswerHead, answer_head
 
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"content-length: 2\r\n"

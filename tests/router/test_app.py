@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from dpd_router.types import Ask, Reply
+from dpd_router.ask import Ask
+from dpd_router.types import Reply
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.incoming import Incoming
 from router.rig import OK, engine, get, router, short, statuses
@@ -115,7 +116,7 @@ async def test_a_mistake_of_the_routers_own_costs_one_request_and_is_logged():
         app = dataclasses.replace(up.router.app, path=broken, tell_error=lines.append)
         outlet = Outlet()
         ask = Ask("POST", "/v1/completions", "", [], b"{}", "r1")
-        await app.serve(Exchange(Incoming(ask, False, True), outlet))
+        await app.serve(Exchange(Incoming(ask, http_1_0=False, keep_alive=True), outlet))
         assert statuses(outlet.sent) == [500]
         assert body_of(outlet.sent)["error"]["code"] == "internal_error"
         assert lines == ["request r1 failed in the router: ZeroDivisionError('a mistake of ours')"]
@@ -124,7 +125,7 @@ async def test_a_mistake_of_the_routers_own_costs_one_request_and_is_logged():
 def exchange():
     outlet = Outlet()
     ask = Ask("POST", "/", "", [], b"", "r1")
-    return Exchange(Incoming(ask, False, True), outlet), outlet
+    return Exchange(Incoming(ask, http_1_0=False, keep_alive=True), outlet), outlet
 
 
 def test_nothing_is_written_for_a_client_that_has_left():

@@ -2,13 +2,14 @@ import json
 
 import pytest
 
+from dpd_router.ask import Ask
 from dpd_router.connectors import connector_named
 from dpd_router.connectors.lmcache import LMCache
 from dpd_router.stages.accept import accept
 from dpd_router.stages.decode import decode, drain
 from dpd_router.stages.prefill import prefill
 from dpd_router.stages.transfer import prompt_tokens, transfer
-from dpd_router.types import Ask, Receiver, Reply, Verdict
+from dpd_router.types import Receiver, Reply, Verdict
 
 PARAMS = {"lmcache.tag.p": "10.0.0.1:8081/x.0"}
 HEADERS = [(b"Authorization", b"Bearer k"), (b"traceparent", b"00-1")]

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from dpd_router.access import AccessLog
+from dpd_router.ask import Ask
 from dpd_router.errors import BadRequestError, RouterError, UnavailableError
 from dpd_router.logs import Format, Log
 from dpd_router.record import Record
-from dpd_router.types import Ask, End, Reason, Route
+from dpd_router.types import End, Reason, Route
 from router.rig import LONG, engine, get, router, short
 
 DOCUMENTED = "[INFO] Conditional routing: estimated_tokens=5000, threshold=4096, disaggregate=True"
@@ -36,7 +37,9 @@ async def test_json_holds_the_plain_line_and_what_it_says_as_fields():
     made, stream = log(Format.JSON)
     made.info('a\n"b"')
     made.of("c", "r1")
-    made.access(lambda: "access request_id=r2 status=200", lambda: {"request_id": "r2", "status": 200})
+    made.access(
+        "r2", lambda name: f"access request_id={name} status=200", lambda name: {"request_id": name, "status": 200}
+    )
     made.flush()
     at = {"time": "2023-11-14T22:13:20.250Z", "level": "INFO"}
     assert [json.loads(line) for line in stream.getvalue().splitlines()] == [

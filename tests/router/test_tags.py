@@ -1,8 +1,9 @@
 import asyncio
 import json
 
+from dpd_router.ask import Ask
 from dpd_router.tags import Tags
-from dpd_router.types import Ask, End, Outcome, Reason, Reply, Route
+from dpd_router.types import End, Outcome, Reason, Reply, Route
 from router.fakes import LONG_ASK, OK, Client, settle, world
 
 

@@ -1,17 +1,19 @@
 """The access log: one line for each request that has ended, or for a share of them."""
 
 from dataclasses import dataclass
-from functools import partial
+from typing import Final
 from zlib import crc32
 
+from dpd_router.ask import Ask
 from dpd_router.errors import RouterError
 from dpd_router.logs import Log
 from dpd_router.record import Record
 from dpd_router.stages.observe import access, access_line
-from dpd_router.types import Ask, End, Reason, Route
+from dpd_router.types import End, Reason, Route
 
-_WHOLE = 2**32
-_FAILED = 400
+_WHOLE: Final = 2**32
+_FAILED: Final = 400
+_COMPLETE: Final = End.COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class AccessLog:
 
     def record(self, record: Record) -> None:
         """Write a request's line, if it is among those that get one: the same in every router, by its id."""
-        failed = record.end is not End.COMPLETE or record.status >= _FAILED
+        failed = record.end is not _COMPLETE or record.status >= _FAILED
         if failed or self.sample >= 1 or crc32(record.request_id.encode()) < self.sample * _WHOLE:
             self._write(record)
 
@@ -67,4 +69,4 @@ class AccessLog:
         )
 
     def _write(self, record: Record) -> None:
-        self.log.access(partial(access_line, record), partial(access, record))
+        self.log.access(record, access_line, access)

@@ -1,8 +1,8 @@
 """What is served where: generation goes down the path, the rest is answered here."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import msgspec
 
@@ -25,6 +25,7 @@ from dpd_router.sagemaker.api import Runtime
 from dpd_router.seams import Collects
 from dpd_router.strategies import leastload
 from dpd_router.types import Call, Policy, Reply
+from dpd_router.wire.downstream import Serve
 from dpd_router.wire.exchange import Answering, Exchange
 
 _JSON = (b"content-type", b"application/json")
@@ -49,14 +50,10 @@ class App:
     access: AccessLog
     fast: FastPath | None = None
 
-    def begin(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
-        """Answer one exchange: by the fast path, or in what is returned."""
-        try:
-            taken = self.fast is not None and self.fast.take(exchange)
-        except Exception as error:  # noqa: BLE001 - nothing was sent yet: the path may do better, or says so
-            self.tell_error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
-            taken = False
-        return None if taken else self.serve(exchange)
+    @property
+    def begin(self) -> Serve:
+        """What answers one exchange: the fast path where there is one, and `serve` what that does not take."""
+        return self.serve if self.fast is None else partial(self.fast.begin, self.serve)
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer one exchange, whatever happens."""

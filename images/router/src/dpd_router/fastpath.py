@@ -6,15 +6,16 @@ plain goes down the path from its beginning; what turns out not to be (an engine
 off or is silent) is handed to it with what has happened so far.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from dpd_router.api import Kind, Routes
 from dpd_router.api.routes import ALIAS, RESPONSES
+from dpd_router.ask import Ask
 from dpd_router.bodies import EXTRA, KEY
 from dpd_router.chooser import Chooser
 from dpd_router.flight import Flight
@@ -26,8 +27,9 @@ from dpd_router.stages.observe import decided, decode_sent, said_of
 from dpd_router.stages.route import of_short
 from dpd_router.stages.stream import joined, posted
 from dpd_router.told import Told
-from dpd_router.types import Ask, Body, End, Policy, Reason, Route
+from dpd_router.types import Body, End, Policy, Reason, Route
 from dpd_router.wire.deadlines import Deadlines
+from dpd_router.wire.downstream import Serve
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.leases import Leases
 from dpd_router.wire.outbox import Outbox
@@ -35,11 +37,15 @@ from dpd_router.wire.quick import QuickLeg
 from dpd_router.wire.upstream import Upstream
 
 # So many requests under way make it likely that several are read in one turn; one alone would only wait for its end.
-BUSY = 8
-MOST_BYTES = 16 * 1024  # of a body that is parsed at once, in the turn that reads it
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
-_SAID: dict[Reason, Callable[[], str]] = {reason: said_of(Route.DIRECT, reason).__str__ for reason in Reason}
-_OK = 200
+BUSY: Final = 8
+MOST_BYTES: Final = 16 * 1024  # of a body that is parsed at once, in the turn that reads it
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_SAID: Final[dict[Reason, Callable[[], str]]] = {reason: said_of(Route.DIRECT, reason).__str__ for reason in Reason}
+_OK: Final = 200
+# Looked up once: in an enumeration that costs as much as five attributes.
+_COMPLETE: Final = End.COMPLETE
+_DIRECT: Final = Route.DIRECT
+_NO_WORKER: Final = Reason.NO_WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,15 @@ class FastPath:
     outbox: Outbox
     under_way: dict[QuickLeg, Flight] = field(default_factory=dict)
 
+    def begin(self, otherwise: Serve, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """Answer an exchange: here, or as `otherwise` does."""
+        try:
+            if self.take(exchange):
+                return None
+        except Exception as error:  # noqa: BLE001 - nothing was sent yet: the path may do better, or says so
+            self.told.error(f"request {exchange.ask.request_id} failed in the router: {error!r}")
+        return otherwise(exchange)
+
     def take(self, exchange: Exchange) -> bool:
         """Send a request on its way, and say so; False, and nothing done, where it is not plain."""
         incoming, ask, began = exchange.incoming, exchange.ask, monotonic()
@@ -67,18 +82,19 @@ class FastPath:
             if body is None:
                 return False
             prompt = estimate(body)
-            reason = of_short(prompt.tokens, self.policy, self.pool.outlook, relayed=False)
-            if reason is None or reason is Reason.NO_WORKER:
+            tokens = prompt.tokens
+            reason = of_short(tokens, self.policy, self.pool.outlook, relayed=False)
+            if reason is None or reason is _NO_WORKER:
                 return False
             worker = self.chooser.answering(prompt, self.policy.retry_after)
         except Exception:  # noqa: BLE001 - nothing has been done yet, and the path answers for what it meets
             return False
         line, streams = self.told.line, body.get("stream")
-        line(decided(prompt.tokens, self.policy.threshold, disaggregate=False), ask.request_id)
+        line(decided(tokens, self.policy.threshold, disaggregate=False), ask.request_id)
         line(decode_sent(worker.name, "-", ask.request_id), ask.request_id)
         exchange.explain(_SAID[reason])
         trial = self.pool.took_off(worker, 0)
-        flight = Flight(exchange, worker, trial, prompt.tokens, reason, streams, began, monotonic())
+        flight = Flight(exchange, worker, tokens, reason, streams, began, monotonic(), trial=trial)
         upstream = self.leases.kept(worker)
         if upstream is None:
             self.rescue.open(flight, self._send, self._left)
@@ -128,7 +144,7 @@ class FastPath:
         exchange, worker, now = flight.exchange, flight.worker, monotonic()
         ask = exchange.ask
         self.pool.landed(worker, 0, trial=flight.trial)
-        if end is End.COMPLETE:
+        if end is _COMPLETE:
             self.pool.answered(worker, _OK, ask.body)
         record = Record(
             request_id=ask.request_id,
@@ -136,7 +152,7 @@ class FastPath:
             path=ask.path,
             caller=ask.caller,
             status=exchange.status,
-            route=Route.DIRECT,
+            route=_DIRECT,
             reason=flight.reason,
             end=end,
             decoder=worker.name,

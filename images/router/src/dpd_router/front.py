@@ -9,6 +9,7 @@ from functools import partial
 
 from dpd_router.api import Routes
 from dpd_router.app import App
+from dpd_router.ask import Admission
 from dpd_router.auth import Gate, KeyStore
 from dpd_router.auth.gate import Rates
 from dpd_router.config import Config
@@ -16,7 +17,7 @@ from dpd_router.config.tls import Mode
 from dpd_router.errors import BadRequestError
 from dpd_router.logs import Log
 from dpd_router.tls import Certificates, Listener
-from dpd_router.types import Admission, Headers
+from dpd_router.types import Headers
 from dpd_router.wire.callbacks import callbacks
 from dpd_router.wire.downstream import Doors, Downstream
 from dpd_router.wire.reader import Admit

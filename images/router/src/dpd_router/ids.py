@@ -1,9 +1,10 @@
 """Ids for requests and transfers: random, so that no two routers give the same; fetched many at a time."""
 
 import os
+from typing import Final
 
-_BYTES = 16
-_TOGETHER = 64
+_BYTES: Final = 16
+_TOGETHER: Final = 64
 
 
 class Ids:

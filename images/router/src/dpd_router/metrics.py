@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -23,7 +23,7 @@ _DECISIONS: Sequence[Labels] = [
 ]
 _IN, _OUT = ("in",), ("out",)
 # What ended is counted so many at a time: the tables are then in the processor's caches, and one costs a third.
-_TOGETHER = 64
+_TOGETHER: Final = 64
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
 

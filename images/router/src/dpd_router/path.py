@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from dpd_router.ask import Ask
 from dpd_router.chooser import Chooser
 from dpd_router.delivery import Delivery, Going
 from dpd_router.errors import RouterError
@@ -21,7 +22,7 @@ from dpd_router.stages.route import route
 from dpd_router.stages.session import session
 from dpd_router.trace import Trace
 from dpd_router.tracing.tracer import Off, Tracer
-from dpd_router.types import Ask, Decision, End, Policy, Prompt, Reason, Request, Step
+from dpd_router.types import Decision, End, Policy, Prompt, Reason, Request, Step
 
 C = TypeVar("C", bound=Client)
 
@@ -46,7 +47,7 @@ class Path(Generic[C]):
         """Answer one request, whatever happens; it ends with one ENDED event, which is returned in the trace."""
         place = self.tracer.begin(ask.headers)
         if place is not None:
-            ask = msgspec.structs.replace(ask, headers=place.arrived())
+            ask = ask.under(place.arrived())
         trace = Trace(ask.request_id, self.clock, self.tell, place)
         trace.add(Step.ACCEPTED, path=ask.path, method=ask.method, bytes=len(ask.body), caller=ask.caller)
         await self._conclude(self._run(ask, client, trace), client, trace)

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Collection
 from itertools import count
+from typing import Final
 
 from dpd_router.drift import Drift
 from dpd_router.ejection import Ejection
@@ -20,7 +21,7 @@ __all__ = ["Address", "Fits", "Pool", "Role", "Watcher", "Worker"]
 
 Fits = Callable[[Worker], bool]
 
-_ENGINE_FAILED = 500
+_ENGINE_FAILED: Final = 500
 
 
 class Pool:

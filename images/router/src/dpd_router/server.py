@@ -37,7 +37,7 @@ from dpd_router.rescue import Rescue
 from dpd_router.sagemaker.api import Runtime
 from dpd_router.tidy import Tidy, settle
 from dpd_router.tls import Expiry
-from dpd_router.told import Told
+from dpd_router.told import Accounts, Told
 from dpd_router.tracing.assembly import Tracing, tracing_of
 from dpd_router.usage import Usage
 from dpd_router.vitals import Vitals
@@ -140,10 +140,10 @@ class _Parts:
     doors: Doors
     new_id: Ids
 
-    def report(self, record: Record) -> None:
-        """Count and log a request that has ended."""
-        self.metrics.record(record)
-        self.access.record(record)
+    @property
+    def report(self) -> Callable[[Record], None]:
+        """Who is told of a request that has ended."""
+        return Accounts(self.metrics, self.access).report
 
 
 def assemble(config: Config, log: Log) -> Router:

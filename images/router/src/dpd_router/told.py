@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dpd_router.access import AccessLog
+from dpd_router.metrics import Metrics
 from dpd_router.record import Record
 
 
@@ -15,3 +17,16 @@ class Told:
     report: Callable[[Record], None]
     caller: Callable[[str, int], None]
     error: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Where every request that has ended is counted and logged."""
+
+    metrics: Metrics
+    access: AccessLog
+
+    def report(self, record: Record) -> None:
+        """Count and log one."""
+        self.metrics.record(record)
+        self.access.record(record)

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dpd_router.errors import RouterError
-
 Headers = Sequence[tuple[bytes, bytes]]
 Body = dict[str, Any]
 Params = dict[str, Any]
@@ -75,35 +73,6 @@ class Step(StrEnum):
     FIRST_BYTE = "first_byte"
     DRAINED = "drained"
     ENDED = "ended"
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """One downstream request, whole. `path` has no query; `query` is empty or begins with `?`.
-
-    `caller` is the name of its API key, empty when none was asked for. `alias` is whether the path only stands for the
-    invocation path.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: Headers
-    body: bytes
-    request_id: str
-    caller: str = ""
-    alias: bool = False
-
-
-class Admission(msgspec.Struct, frozen=True):
-    """What a request's head alone decides: the headers that go on, who calls, the longest body, or why not at all.
-
-    `body_bytes` is None for the configured limit.
-    """
-
-    headers: Headers
-    caller: str = ""
-    body_bytes: int | None = None
-    refusal: RouterError | None = None
 
 
 class Request(msgspec.Struct, frozen=True):

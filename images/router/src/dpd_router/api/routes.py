@@ -7,11 +7,12 @@ model to sleep or run code, and none of them asks who calls.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-ALIAS = "/invocations"
-ENDPOINTS = "/endpoints/"
+ALIAS: Final = "/invocations"
+ENDPOINTS: Final = "/endpoints/"
 STREAMED = "/invocations-response-stream"
-RESPONSES = "/v1/responses"
+RESPONSES: Final = "/v1/responses"
 MODELS = "/v1/models"
 METRICS = "/metrics"
 OPENAPI = "/openapi.json"

@@ -4,14 +4,16 @@ A client without a key must not make the router hold megabytes to hear that it h
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from dpd_router.api import Routes
+from dpd_router.ask import Admission
 from dpd_router.auth.bucket import Bucket, Rate
 from dpd_router.auth.keys import Keyring
 from dpd_router.errors import RouterError, TooManyRequestsError, UnauthorizedError
-from dpd_router.types import Admission, Headers
+from dpd_router.types import Headers
 
-SMALL_BODY = 64 * 1024
+SMALL_BODY: Final = 64 * 1024
 _BEARER = b"bearer "
 _MISSING = "The request holds no API key; send it as Authorization: Bearer KEY, or as x-api-key: KEY."
 _UNKNOWN = "The API key is not known; check it, or ask for one."

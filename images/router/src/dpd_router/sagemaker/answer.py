@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from dpd_router.ask import Ask
 from dpd_router.errors import RouterError
 from dpd_router.sagemaker.eventstream import CONTENT_TYPE, exception, parts
 from dpd_router.sagemaker.faults import answer_to, in_stream, model_error
-from dpd_router.types import Ask, Headers
+from dpd_router.types import Headers
 from dpd_router.wire.exchange import Exchange, Source
 from dpd_router.wire.parsing import ResponseHead
 

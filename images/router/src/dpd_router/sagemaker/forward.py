@@ -2,11 +2,10 @@
 
 import re
 
-import msgspec
-
 from dpd_router.api.routes import STREAMED
+from dpd_router.ask import Ask
 from dpd_router.sagemaker.faults import ValidationFault
-from dpd_router.types import Ask, Headers
+from dpd_router.types import Headers
 
 _OPERATION = re.compile(r"/endpoints/([^/]+)/(invocations|invocations-response-stream)")
 _ACCEPT = b"x-amzn-sagemaker-accept"
@@ -29,7 +28,8 @@ def forwarded(ask: Ask, name: str) -> Ask:
         raise ValidationFault(f"{ask.path} takes POST, not {ask.method}.")
     if found[1] != name:
         raise ValidationFault(f"Endpoint {found[1][:63]} not found; this router serves {name}.")
-    return msgspec.structs.replace(ask, query="", headers=_headers(ask.headers), alias=True)
+    headers = _headers(ask.headers)
+    return Ask(ask.method, ask.path, "", headers, ask.body, ask.request_id, ask.caller, alias=True)
 
 
 def _headers(headers: Headers) -> Headers:

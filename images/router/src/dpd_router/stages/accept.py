@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from dpd_router.api.routes import ALIAS, RELAYED, RESPONSES
+from dpd_router.ask import Ask
 from dpd_router.bodies import encode, stripped
 from dpd_router.errors import BadRequestError
-from dpd_router.types import Ask, Body, Request
+from dpd_router.types import Body, Request
 
 # About 200 MB as objects at the worst.
 _MOST_PARTS = 1_000_000

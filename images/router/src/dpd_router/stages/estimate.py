@@ -1,12 +1,12 @@
 """Second stage: how long the prompt is, from its text alone. Four characters make one token, rounded down."""
 
-from typing import Any
+from typing import Any, Final
 
 from dpd_router.types import Body, Prompt
 
-CHARACTERS_PER_TOKEN = 4
+CHARACTERS_PER_TOKEN: Final = 4
 # Of instructions and of what follows them, each.
-LEAD_CHARACTERS = 4096
+LEAD_CHARACTERS: Final = 4096
 
 
 def estimate(body: Body) -> Prompt:

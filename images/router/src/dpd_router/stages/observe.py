@@ -91,8 +91,8 @@ def access(record: Record) -> dict[str, str | int | float]:
         fields["code"] = record.code
     fields["bytes_in"] = record.bytes_in
     fields["bytes_out"] = record.bytes_out
-    fields["ttft_ms"] = "-" if record.ttft is None else round(record.ttft * 1000, 1)
-    fields["duration_ms"] = round(record.duration * 1000, 1)
+    fields["ttft_ms"] = "-" if record.ttft is None else _tenths(record.ttft) / 10
+    fields["duration_ms"] = _tenths(record.duration) / 10
     fields["end"] = record.end
     return fields
 
@@ -106,12 +106,21 @@ def access_line(record: Record) -> str:
         some += f" decoder={record.decoder}"
     if record.code:
         some += f" code={record.code}"
-    ttft = "-" if record.ttft is None else round(record.ttft * 1000, 1)
+    ttft, late = "-", record.ttft
+    if late is not None:
+        tenths = _tenths(late)
+        ttft = f"{tenths // 10}.{tenths % 10}"
+    tenths = _tenths(record.duration)
     return (
         f"access request_id={record.request_id} method={record.method} path={record.path} status={record.status} "
         f"route={record.route} reason={record.reason}{some} bytes_in={record.bytes_in} bytes_out={record.bytes_out} "
-        f"ttft_ms={ttft} duration_ms={round(record.duration * 1000, 1)} end={record.end}"
+        f"ttft_ms={ttft} duration_ms={tenths // 10}.{tenths % 10} end={record.end}"
     )
+
+
+def _tenths(seconds: float) -> int:
+    """Return tenths of milliseconds."""
+    return int(seconds * 10_000 + 0.5)
 
 
 def _way(last: dict[Step, Event]) -> tuple[Route, Reason]:

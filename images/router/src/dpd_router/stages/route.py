@@ -1,6 +1,10 @@
 """Third stage: disaggregated or direct, with the reason; the first row that applies decides."""
 
+from typing import Final
+
 from dpd_router.types import Decision, Outlook, Policy, Prompt, Reason, Request
+
+_COLOCATED: Final = Reason.COLOCATED
 
 
 def route(request: Request, prompt: Prompt, policy: Policy, outlook: Outlook) -> Decision:
@@ -18,7 +22,7 @@ def of_short(tokens: int, policy: Policy, outlook: Outlook, *, relayed: bool) ->
     if relayed:
         return Reason.RELAYED
     if outlook.colocated:
-        return Reason.COLOCATED
+        return _COLOCATED
     return Reason.SHORT if tokens < policy.threshold else None
 
 

@@ -4,6 +4,7 @@ The bytes of a body are nobody's business but the wire's: they pass as they come
 """
 
 from http import HTTPStatus
+from typing import Final
 
 from dpd_router.errors import error_body
 from dpd_router.proxied import MARK
@@ -24,7 +25,7 @@ ENDS_HERE = _HOP | {
 }
 """A client's headers that go no further: its connection's, what is written anew, and what only the router may say."""
 DECISION = b"x-dpd-decision"
-_DECISION = DECISION.decode()
+_DECISION: Final = DECISION.decode()
 ANSWERED_ANEW = _HOP | {b"x-request-id", DECISION}
 """An engine's headers that go no further."""
 _CONNECTION = b"connection"

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 from math import ceil
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from dpd_router.types import Candidate, Prompt
 
 C = TypeVar("C", bound=Candidate)
 Fits = Callable[[Any], bool]
 
-_SLACK = 16
+_SLACK: Final = 16
 
 
 def anyone(_worker: Any) -> bool:

@@ -5,15 +5,21 @@ not take them is no help: prompts that share it are told apart by what follows, 
 is popular is counted from the requests themselves, so routers that see alike shares of them come to the same.
 """
 
-CUTS = (1024, 2048, 4096)
-# A beginning is popular with half of the requests that are one worker's fair part, and so many at least.
-PART = 0.5
-LEAST = 8
-# Requests that are looked back on: so many for each worker, within limits.
-PER_WORKER = 256
-WINDOW = (1024, 16384)
+from typing import Final
 
-NEW, KNOWN, POPULAR = range(3)
+from dpd_router.strategies.ring import key_of
+
+CUTS: Final = (1024, 2048, 4096)
+# A beginning is popular with half of the requests that are one worker's fair part, and so many at least.
+PART: Final = 0.5
+LEAST: Final = 8
+# Requests that are looked back on: so many for each worker, within limits.
+PER_WORKER: Final = 256
+WINDOW: Final = (1024, 16384)
+
+NEW: Final = 0
+KNOWN: Final = 1
+POPULAR: Final = 2
 
 
 class Popular:
@@ -25,35 +31,34 @@ class Popular:
         self._seen = 0
         self._until = 0
 
-    def cut(self, lead: str, workers: int) -> tuple[str, int, int]:
-        """Return the shortest beginning that is not popular among so many workers, its name in this process, and what
-        it is: a text with no beginning that is not popular counts whole."""
+    def cut(self, lead: str, workers: int) -> tuple[int, int]:
+        """Return the key of the shortest beginning that is not popular among so many workers, and what it is: a text
+        with no beginning that is not popular counts whole."""
         self._seen += 1
         if self._seen > self._until:
             self._age(workers)
         for end in CUTS:
             if end >= len(lead):
                 break
-            begin = lead[:end]
-            name = hash(begin)
-            what = self._count(name, workers)
+            key = key_of(lead[:end])
+            what = self._count(key, workers)
             if what != POPULAR:
-                return begin, name, what
-        name = hash(lead)
-        return lead, name, self._count(name, workers)
+                return key, what
+        key = key_of(lead)
+        return key, self._count(key, workers)
 
-    def _count(self, name: int, workers: int) -> int:
+    def _count(self, key: int, workers: int) -> int:
         """Count a beginning; return what it is."""
-        count = self._counts.get(name)
+        count = self._counts.get(key)
         if count is None:
-            self._counts[name] = 1
+            self._counts[key] = 1
             return NEW
-        self._counts[name] = count = count + 1
-        if name in self._popular:
+        self._counts[key] = count = count + 1
+        if key in self._popular:
             return POPULAR
         if count < LEAST or count < PART * self._seen / workers:
             return KNOWN
-        self._popular.add(name)
+        self._popular.add(key)
         return POPULAR
 
     def _age(self, workers: int) -> None:
@@ -61,7 +66,7 @@ class Popular:
         of what made it so: it is not to flicker."""
         if self._until:
             least = max(LEAST, PART * self._seen / workers) / 2
-            self._popular = {name for name in self._popular if self._counts[name] >= least}
-            self._counts = {name: count // 2 for name, count in self._counts.items() if count}
+            self._popular = {key for key in self._popular if self._counts[key] >= least}
+            self._counts = {key: count // 2 for key, count in self._counts.items() if count}
             self._seen //= 2
         self._until = min(WINDOW[1], max(WINDOW[0], PER_WORKER * workers))

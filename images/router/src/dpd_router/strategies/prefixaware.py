@@ -8,7 +8,7 @@ What was sent elsewhere is remembered for a while, for there its KV is: a beginn
 Such a worker has less to compute, so it may have a little more than its share.
 """
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from dpd_router.strategies.base import Fits, Ordered, Share, anyone
 from dpd_router.strategies.popular import KNOWN, POPULAR, Popular
@@ -18,14 +18,14 @@ from dpd_router.types import Candidate, Prompt
 C = TypeVar("C", bound=Candidate)
 
 # How much more than the mean a worker may have, and how many requests beyond that if it has had the prompt's beginning.
-SHARE = 1.25
-BEYOND = 2
+SHARE: Final = 1.25
+BEYOND: Final = 2
 # Workers looked at on the ring; a prefix that has filled so many is served as well by any other.
-LOOKS = 32
+LOOKS: Final = 32
 # Beginnings that were sent elsewhere and are remembered: so many for each worker, so many in all, with so many workers.
-STRAYS = 128
-MOST = 16384
-WORKERS = 3
+STRAYS: Final = 128
+MOST: Final = 16384
+WORKERS: Final = 3
 
 
 class PrefixAware(Ordered[C]):
@@ -36,7 +36,7 @@ class PrefixAware(Ordered[C]):
         self._ring: Ring[C] = Ring()
         self.share: Share[C] = Share()
         self._popular = Popular()
-        # By a beginning's name: its worker by the ring at that time, and those that had it, the latest first.
+        # By a beginning's key: its worker by the ring at that time, and those that had it, the latest first.
         self._strays: dict[int, tuple[C, tuple[C, ...]]] = {}
 
     def joined(self, worker: C) -> None:
@@ -58,13 +58,12 @@ class PrefixAware(Ordered[C]):
 
     def rank(self, prompt: Prompt, most: int, fits: Fits = anyone) -> list[C]:
         """Return who had the prompt's beginning or is near its place on the ring and has room, then the least busy."""
-        begin, name, what = self._popular.cut(prompt.lead, len(self.share))
-        key = begin.encode("utf-8", "surrogatepass")
+        key, what = self._popular.cut(prompt.lead, len(self.share))
         own, bound = self._ring.owner(key), self.share.bound(SHARE)
         if own is None:
             return []
         owner, wide = own, bound + BEYOND * (what == KNOWN)
-        homes = self._homes(name, own) if name in self._strays else ()
+        homes = self._homes(key, own) if key in self._strays else ()
         if homes:
             own = min(homes, key=_busy)
         if own.in_flight < wide and fits(own):
@@ -73,24 +72,24 @@ class PrefixAware(Ordered[C]):
             return self._near(key, bound, most, fits, [own])
         found = self._near(key, bound, most, fits, [])
         if found and what != POPULAR:
-            self._remember(name, owner, found[0], homes or (owner,) * (what == KNOWN))
+            self._remember(key, owner, found[0], homes or (owner,) * (what == KNOWN))
         return found
 
-    def _homes(self, name: int, owner: C) -> tuple[C, ...]:
+    def _homes(self, key: int, owner: C) -> tuple[C, ...]:
         """Return who had a beginning that went elsewhere, unless its place on the ring has changed hands since."""
-        was, homes = self._strays.pop(name)
+        was, homes = self._strays.pop(key)
         if was is not owner:
             return ()
-        self._strays[name] = was, homes
+        self._strays[key] = was, homes
         return tuple(each for each in homes if each in self.share)
 
-    def _remember(self, name: int, owner: C, home: C, homes: tuple[C, ...]) -> None:
+    def _remember(self, key: int, owner: C, home: C, homes: tuple[C, ...]) -> None:
         """Note that a beginning went to a worker; what has not been looked for the longest is forgotten."""
-        self._strays[name] = owner, (home, *[each for each in homes if each is not home][: WORKERS - 1])
+        self._strays[key] = owner, (home, *[each for each in homes if each is not home][: WORKERS - 1])
         if len(self._strays) > min(MOST, STRAYS * len(self.share)):
             del self._strays[next(iter(self._strays))]
 
-    def _near(self, key: bytes, bound: int, most: int, fits: Fits, found: list[C]) -> list[C]:
+    def _near(self, key: int, bound: int, most: int, fits: Fits, found: list[C]) -> list[C]:
         """Return what was found and, up to so many, those that follow on the ring, then the least busy."""
         taken = set(map(id, found))
         for look, worker in enumerate(self._ring.walk(key)):

@@ -2,14 +2,15 @@
 
 Each worker has several points on a circle, each key is thrown at it several times, and the throw that lands closest
 before a point decides. A worker that comes takes only keys that are now its own, one that goes gives away only its own.
-More throws and points make the shares more even; 8 and 16 keep them within a few percent.
+More throws and points make the shares more even; sixteen of each keep them within a few percent.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator
 from hashlib import blake2b
 from struct import Struct
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+from zlib import crc32
 
 from dpd_router.types import Candidate
 
@@ -17,9 +18,24 @@ C = TypeVar("C", bound=Candidate)
 
 POINTS_PER_DIGEST = 8
 DIGESTS = 2
-_CIRCLE = 1 << 64
-_numbers = Struct(f">{POINTS_PER_DIGEST}Q").unpack
-_SIZE = 8 * POINTS_PER_DIGEST
+THROWS: Final = 16
+# Of a place: so few that compiled code multiplies two without an object for each number.
+_BITS: Final = 30
+_CIRCLE: Final = 1 << _BITS
+_MASK: Final = _CIRCLE - 1
+_BELOW: Final = _BITS - 8  # those below a place's first byte
+# Odd numbers of as many bits, spread.
+_STEP: Final = 0x1E3779B1
+_FIRST: Final = 0x21F0AAAD
+_SECOND: Final = 0x31848BAB
+_numbers: Final = Struct(f">{POINTS_PER_DIGEST}I").unpack
+_SIZE: Final = 4 * POINTS_PER_DIGEST
+
+
+def key_of(text: str) -> int:
+    """Return what stands for a text on every ring: a checksum, the same in every router. Two texts that have the same
+    one share a worker, no more."""
+    return crc32(text.encode("utf-8", "surrogatepass"))
 
 
 class Ring(Generic[C]):
@@ -28,6 +44,9 @@ class Ring(Generic[C]):
     def __init__(self) -> None:
         self._owners: dict[int, C] = {}
         self._points: list[int] = []
+        self._in_order: list[C] = []
+        # Where the points of each first byte begin: with a few hundred points or less, one look finds the next.
+        self._begins: list[int] = []
         self._stale = False
 
     def add(self, worker: C) -> None:
@@ -45,37 +64,47 @@ class Ring(Generic[C]):
                 del self._owners[point]
         self._stale = True
 
-    def walk(self, key: bytes) -> Iterator[C]:
+    def walk(self, key: int) -> Iterator[C]:
         """Yield every worker once, the key's own first, then those that follow on the circle."""
         self._refresh()
-        points, owners = self._points, self._owners
-        if not points:
+        owners = self._in_order
+        if not owners:
             return
         start = self._closest(key)
         seen: set[int] = set()
-        for step in range(len(points)):
-            owner = owners[points[(start + step) % len(points)]]
+        for step in range(len(owners)):
+            owner = owners[(start + step) % len(owners)]
             if id(owner) not in seen:
                 seen.add(id(owner))
                 yield owner
 
-    def owner(self, key: bytes) -> C | None:
+    def owner(self, key: int) -> C | None:
         """Return the key's own worker, None when there are none."""
         self._refresh()
-        return self._owners[self._points[self._closest(key)]] if self._points else None
+        return self._in_order[self._closest(key)] if self._in_order else None
 
     def _refresh(self) -> None:
         if self._stale:
             self._points = [point for point in self._points if point in self._owners]
             self._points.sort()
+            self._in_order = [self._owners[point] for point in self._points]
+            self._begins = [bisect_left(self._points, byte << _BELOW) for byte in range(257)]
             self._stale = False
 
-    def _closest(self, key: bytes) -> int:
+    def _closest(self, key: int) -> int:
         """Return the index of the point that one of the key's throws lands closest before."""
-        points, count = self._points, len(self._points)
-        closest, least = 0, _CIRCLE
-        for throw in _throws(key):
-            at = bisect_left(points, throw)
+        points, begins, count = self._points, self._begins, len(self._points)
+        number, closest, least = key, 0, _CIRCLE
+        for _ in range(THROWS):
+            # Multiplied and folded twice, so that numbers in a row are anywhere: a digest would cost ten times as much.
+            number = (number + _STEP) & _MASK
+            throw = ((number ^ (number >> 16)) * _FIRST) & _MASK
+            throw = ((throw ^ (throw >> 15)) * _SECOND) & _MASK
+            throw ^= throw >> 14
+            byte = throw >> _BELOW
+            at, end = begins[byte], begins[byte + 1]
+            if at < end:
+                at = bisect_left(points, throw, at, end)
             gap = points[at] - throw if at < count else points[0] - throw + _CIRCLE
             if gap < least:
                 closest, least = at, gap
@@ -84,9 +113,5 @@ class Ring(Generic[C]):
 
 def _points(name: str) -> Iterator[int]:
     for number in range(1, DIGESTS + 1):
-        yield from _numbers(blake2b(name.encode(), digest_size=_SIZE, salt=bytes([number])).digest())
-
-
-def _throws(key: bytes) -> tuple[int, ...]:
-    """Return where a key is thrown at the circle; its salt, 0, is none of the points'."""
-    return _numbers(blake2b(key, digest_size=_SIZE).digest())
+        digest = blake2b(name.encode(), digest_size=_SIZE, salt=bytes([number])).digest()
+        yield from (place & _MASK for place in _numbers(digest))

@@ -7,7 +7,7 @@ A session stays with a busy worker: that is what it is for. A request without a 
 from typing import TypeVar
 
 from dpd_router.strategies.base import Fits, Ordered, anyone
-from dpd_router.strategies.ring import Ring
+from dpd_router.strategies.ring import Ring, key_of
 from dpd_router.types import Candidate, Prompt
 
 C = TypeVar("C", bound=Candidate)
@@ -35,7 +35,7 @@ class Session(Ordered[C]):
         if not prompt.session:
             return self.queue.first(most, fits)
         found: list[C] = []
-        for worker in self._ring.walk(prompt.session.encode("utf-8", "surrogatepass")):
+        for worker in self._ring.walk(key_of(prompt.session)):
             if len(found) == most:
                 break
             if fits(worker):

@@ -5,19 +5,34 @@ Only what an answer mostly is: a 200 whose end is announced. Anything else is le
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from dpd_router.stages.stream import ANSWERED_ANEW
-from dpd_router.wire.parsing import AnswerHead
 
-OK = b"HTTP/1.1 200 OK\r\n"
+OK: Final = b"HTTP/1.1 200 OK\r\n"
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
-_END = b"\r\n\r\n"
+_END: Final = b"\r\n\r\n"
 _MOST, _HEADS = 512, 64
 _DIGITS = 15
 # Names that mean something for the message or its connection: with any other value than those above they are odd.
 _MEANING = frozenset(
     {b"content-length", b"transfer-encoding", b"connection", b"proxy-connection", b"upgrade", b"trailer"}
 )
+
+
+class AnswerHead:
+    """A 200's head: its lines for the client, the body's length or None where it comes in chunks, and where it begins.
+
+    `events`: it is a stream of events.
+    """
+
+    __slots__ = ("end", "events", "length", "told")
+
+    def __init__(self, told: bytes, length: int | None, end: int, *, events: bool) -> None:
+        self.told: Final = told
+        self.length: Final = length
+        self.end: Final = end
+        self.events: Final = events
 
 
 # What a line means; ODD: nothing that we understand without the parser.
@@ -68,4 +83,4 @@ def _of_lines(head: bytes) -> AnswerHead | None:
         events = events or kind == _EVENTS
     if chunked + (length > 0) != 1:
         return None
-    return AnswerHead(b"".join(told), length or None, events, len(head) + len(_END))
+    return AnswerHead(b"".join(told), length or None, len(head) + len(_END), events=events)

@@ -1,16 +1,18 @@
 """One downstream request and its response: the path's client, and the place where bytes are written."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
+from dpd_router.ask import Ask
 from dpd_router.errors import RouterError
 from dpd_router.seams import Client
 from dpd_router.stages.stream import broken_stream_event, end_of_head, response_head
-from dpd_router.types import Ask, Reply
+from dpd_router.types import Reply
+from dpd_router.wire.answers import AnswerHead
 from dpd_router.wire.incoming import Incoming
-from dpd_router.wire.parsing import AnswerHead, ResponseHead
+from dpd_router.wire.parsing import ResponseHead
 
-CLIENT_LEFT = 499
+CLIENT_LEFT: Final = 499
 _EVENT_STREAM = b"text/event-stream"
 
 

@@ -6,6 +6,7 @@ again means what they meant the first time, when the parser read them; only the 
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from dpd_router.stages.stream import joined
 from dpd_router.types import Headers
@@ -14,7 +15,7 @@ MOST_BYTES = 2048
 MOST_HEADS = 512
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)(?=[ \t]*\r\n)", re.IGNORECASE)
 _END = b"\r\n\r\n"
-_DIGITS = 9
+_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,18 +10,6 @@ import msgspec
 from dpd_router.types import Headers
 
 
-class AnswerHead(msgspec.Struct, frozen=True):
-    """A 200's head: its lines for the client, the body's length or None where it comes in chunks, and where it begins.
-
-    `events`: it is a stream of events.
-    """
-
-    told: bytes
-    length: int | None
-    events: bool
-    end: int
-
-
 class ResponseHead(msgspec.Struct, frozen=True):
     """A response's head. `to_close`: the body ends with the connection."""
 

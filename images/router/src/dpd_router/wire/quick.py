@@ -5,20 +5,21 @@ read and not told is kept for who sees it through.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
 from dpd_router.types import End
-from dpd_router.wire.answers import answer_head
+from dpd_router.wire.answers import AnswerHead, answer_head
 from dpd_router.wire.callbacks import Unhindered
 from dpd_router.wire.deadlines import Deadlines
 from dpd_router.wire.exchange import Exchange
 from dpd_router.wire.outbox import Outbox
-from dpd_router.wire.parsing import AnswerHead, Framing
+from dpd_router.wire.parsing import Framing
 from dpd_router.wire.upstream import Upstream
 
-_SIZE_LINE = 10  # bytes of a line that says a chunk's size, at the most
+_SIZE_LINE: Final = 10  # bytes of a line that says a chunk's size, at the most
+_COMPLETE: Final = End.COMPLETE
 _TOO_MUCH = "the engine sent more than its response"
 
 
@@ -215,7 +216,7 @@ class QuickLeg(Unhindered):
         self.upstream.returned()
         self._let_go()
         self.exchange.finish()
-        self._owner.ended(self, End.COMPLETE)
+        self._owner.ended(self, _COMPLETE)
 
     def client_left(self) -> None:
         """Break the leg off: nothing waits for it in the engine."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import httptools
 
+from dpd_router.ask import Admission, Ask
 from dpd_router.errors import BadRequestError, BodyTooLargeError, HeadTooLargeError, RouterError
-from dpd_router.types import Admission, Ask
 from dpd_router.types import Headers as Pairs
 from dpd_router.wire.framing import Headers, body_framing, check_framing, request_id, target
 from dpd_router.wire.heads import Heads, Known
@@ -243,7 +243,8 @@ class RequestReader:
         keep = self._parser.should_keep_alive() and self._version == "1.1" and not self._body_framing
         if not keep:
             self._known = None  # it is the last: what comes behind it is the parser's to refuse
-        self._ready.append(Incoming(ask, self._version == "1.0", keep, self._admission.refusal))
+        refusal = self._admission.refusal
+        self._ready.append(Incoming(ask, http_1_0=self._version == "1.0", keep_alive=keep, refusal=refusal))
         self._body = []
         self._kept = 0
 

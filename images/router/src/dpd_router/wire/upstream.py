@@ -6,7 +6,7 @@ callback a read: no task, no queue, no copy.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
@@ -17,7 +17,7 @@ from dpd_router.wire.outbox import Outbox
 from dpd_router.wire.parsing import Framing, ResponseHead, Sink, Unwrapping
 
 MAX_HEAD = 64 * 1024
-_END_OF_HEAD = b"\r\n\r\n"
+_END_OF_HEAD: Final = b"\r\n\r\n"
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _CLOSED = "the engine closed the connection"
 
