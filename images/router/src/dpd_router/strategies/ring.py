@@ -19,15 +19,12 @@ C = TypeVar("C", bound=Candidate)
 POINTS_PER_DIGEST = 8
 DIGESTS = 2
 THROWS: Final = 16
-# Of a place: so few that compiled code multiplies two without an object for each number.
-_BITS: Final = 30
+_BITS: Final = 30  # of a place: as many as one digit of Python's numbers has, which are quick to reckon with
 _CIRCLE: Final = 1 << _BITS
 _MASK: Final = _CIRCLE - 1
-_BELOW: Final = _BITS - 8  # those below a place's first byte
-# Odd numbers of as many bits, spread.
-_STEP: Final = 0x1E3779B1
-_FIRST: Final = 0x21F0AAAD
-_SECOND: Final = 0x31848BAB
+# Folded and multiplied, a place becomes another one, anywhere: half its bits, and an odd number with bits all over.
+_FOLD: Final = _BITS // 2
+_FACTOR: Final = 0x21F0AAAD
 _numbers: Final = Struct(f">{POINTS_PER_DIGEST}I").unpack
 _SIZE: Final = 4 * POINTS_PER_DIGEST
 
@@ -45,8 +42,11 @@ class Ring(Generic[C]):
         self._owners: dict[int, C] = {}
         self._points: list[int] = []
         self._in_order: list[C] = []
-        # Where the points of each first byte begin: with a few hundred points or less, one look finds the next.
+        # The points once around the circle and to the first again; and where they begin in each of as many equal parts
+        # as there are points or more, so that the next point of a place is found in a look or two.
+        self._around: list[int] = []
         self._begins: list[int] = []
+        self._below = 0  # bits of a place below those that name its part
         self._stale = False
 
     def add(self, worker: C) -> None:
@@ -84,31 +84,30 @@ class Ring(Generic[C]):
         return self._in_order[self._closest(key)] if self._in_order else None
 
     def _refresh(self) -> None:
-        if self._stale:
-            self._points = [point for point in self._points if point in self._owners]
-            self._points.sort()
-            self._in_order = [self._owners[point] for point in self._points]
-            self._begins = [bisect_left(self._points, byte << _BELOW) for byte in range(257)]
-            self._stale = False
+        if not self._stale:
+            return
+        self._points = [point for point in self._points if point in self._owners]
+        self._points.sort()
+        self._in_order = [self._owners[point] for point in self._points]
+        self._around = [*self._points, *(point + _CIRCLE for point in self._points[:1])]
+        parts = len(self._points).bit_length()
+        self._below = _BITS - parts
+        self._begins = [bisect_left(self._points, part << self._below) for part in range(1 << parts)]
+        self._stale = False
 
     def _closest(self, key: int) -> int:
         """Return the index of the point that one of the key's throws lands closest before."""
-        points, begins, count = self._points, self._begins, len(self._points)
-        number, closest, least = key, 0, _CIRCLE
+        around, begins, below = self._around, self._begins, self._below
+        throw, closest, least = key & _MASK, 0, _CIRCLE
         for _ in range(THROWS):
-            # Multiplied and folded twice, so that numbers in a row are anywhere: a digest would cost ten times as much.
-            number = (number + _STEP) & _MASK
-            throw = ((number ^ (number >> 16)) * _FIRST) & _MASK
-            throw = ((throw ^ (throw >> 15)) * _SECOND) & _MASK
-            throw ^= throw >> 14
-            byte = throw >> _BELOW
-            at, end = begins[byte], begins[byte + 1]
-            if at < end:
-                at = bisect_left(points, throw, at, end)
-            gap = points[at] - throw if at < count else points[0] - throw + _CIRCLE
+            throw = ((throw ^ (throw >> _FOLD)) * _FACTOR) & _MASK  # a digest for it would cost ten times as much
+            at = begins[throw >> below]
+            while around[at] < throw:
+                at += 1
+            gap = around[at] - throw
             if gap < least:
                 closest, least = at, gap
-        return closest % count
+        return closest % len(self._in_order)
 
 
 def _points(name: str) -> Iterator[int]:
