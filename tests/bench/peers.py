@@ -23,7 +23,8 @@ import yaml
 import haproxy as debian_haproxy
 import jemalloc
 import nginx as debian_nginx
-from bench.cases import SOURCES
+from bench.cases import RUST, SOURCES
+from bench.record import told
 from compiled import compiled
 from support.ports import free_ports
 
@@ -201,6 +202,16 @@ PEERS: Mapping[str, Peer] = {
     "bare relay": bare,
     SOURCES: sources,
 }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that ours is measured beside; Debian's tell theirs."""
+    proxy, balancer = debian_nginx.find(), debian_haproxy.find()
+    return {
+        "nginx": told([*proxy.command, "-v"], proxy.environment),
+        "haproxy": told([balancer.program, "-v"], balancer.environment),
+        **{name: VERSIONS[name] for name in RUST},
+    }
 
 
 @contextlib.contextmanager

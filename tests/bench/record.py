@@ -7,6 +7,8 @@ it, and says when, where, with what and by which command.
 import json
 import os
 import platform
+import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -108,6 +110,15 @@ def machine() -> str:
 def installed(*packages: str) -> dict[str, str]:
     """Return the versions of some Python packages."""
     return {each: version(each) for each in packages}
+
+
+def told(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the version that a program tells of itself, on either output. Raises RuntimeError when it tells none."""
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
+    found = re.search(r"\d+(\.\d+)+\S*", done.stdout + done.stderr)
+    if found is None:
+        raise RuntimeError(f"{' '.join(command)}: tells no version: {(done.stdout + done.stderr).strip()!r}")
+    return found[0]
 
 
 def _lines(path: Path) -> list[str]:

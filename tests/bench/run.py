@@ -20,7 +20,6 @@ from bench.cases import (
     EVENTS,
     PD,
     REQUESTS,
-    RUST,
     SOURCES,
     TLS,
     US,
@@ -30,7 +29,7 @@ from bench.cases import (
     peers_of,
 )
 from bench.measure import build, chosen, measure, slow_readers, streams
-from bench.peers import VERSIONS
+from bench.peers import versions
 from bench.record import Axis, Record, Table, installed, write
 from bench.record import Bars as Drawn
 
@@ -134,10 +133,7 @@ def record(found: Found, memory: dict[str, list[float]], judged: Sequence[Bar], 
         text=[*ABOUT, f"{rounds} rounds."],
         tables=[Table(verdicts), Table(table(found, SHOWN)), Table(wait), Table(kept)],
         bars=drawn,
-        versions={
-            **{name: VERSIONS[name] for name in RUST},
-            **installed("uvloop", "httptools", "msgspec"),
-        },
+        versions={**versions(), **installed("uvloop", "httptools", "msgspec")},
         data={f"{peer}: {case}": [each.cpu for each in rows] for (peer, case), rows in found.items()},
     )
 

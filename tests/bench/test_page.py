@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from bench.chart import picture, spoken
 from bench.page import PAGE, outputs, page, stale
-from bench.record import Axis, Bars, Chart, Record, Table, read, write
+from bench.record import Axis, Bars, Chart, Record, Table, read, told, write
 from support.paths import ROOT
 
 RECORD = Record(
@@ -36,6 +38,16 @@ def test_a_record_without_a_date_gets_todays_and_the_machine(tmp_path: Path) -> 
     found = read(write(replace(RECORD, date="", machine=""), tmp_path))
     assert found.date.count("-") == 2
     assert "cores" in found.machine
+
+
+@pytest.mark.parametrize("command", ["echo 'program version: name/1.22.1'", "echo 'name 1.22.1 2026/01/02' >&2"])
+def test_a_programs_version_is_what_it_tells_on_either_output(command: str) -> None:
+    assert told(["sh", "-c", command], {}) == "1.22.1"
+
+
+def test_a_program_without_a_version_is_named_with_what_it_said() -> None:
+    with pytest.raises(RuntimeError, match="echo nothing: tells no version: 'nothing'"):
+        told(["echo", "nothing"], {})
 
 
 def test_a_section_says_what_was_found_when_where_and_by_which_command() -> None:
