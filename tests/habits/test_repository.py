@@ -76,6 +76,12 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yaml").read_text()
 
 
+def test_ci_runs_only_targets_that_there_are_and_a_quick_benchmark_among_them() -> None:
+    ran = set(re.findall(r"^make ([a-z0-9-]+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
+    assert ran <= make_targets()
+    assert "bench-quick" in ran
+
+
 @pytest.mark.parametrize("path", DOCKERFILES, ids=name)
 def test_an_image_is_built_in_stages_from_pinned_parts_and_runs_as_nobody_special(path: Path) -> None:
     lines = path.read_text().splitlines()
