@@ -19,7 +19,8 @@ from statistics import median
 import yaml
 
 from bench.bars import Bar
-from bench.record import Axis, Bars, Record, Table, installed, told, write
+from bench.record import Axis, Bars, Record, Table, installed, write
+from provision import pinned
 from support.paths import CHART, EXAMPLES, ROOT, TOOLS
 
 EXAMPLE = EXAMPLES / "llama-3.3-70b-dpd.yaml"
@@ -156,7 +157,7 @@ def record(found: Mapping[str, Sequence[Took]], objects: int, rounds: int) -> Re
             Table([["seconds", "of processor", "that went by"], *rows]),
         ],
         bars=[Bars("Processor time of a whole process", Axis("s"), chart)],
-        versions={"helm": told([str(TOOLS / "helm"), "version", "--short"], {}), **installed("PyYAML", "jsonschema")},
+        versions={"helm": pinned()["helm.sh/helm/v4"], **installed("PyYAML", "jsonschema")},
         data={what: [[each.processor, each.wall] for each in row] for what, row in found.items()},
     )
 
