@@ -5,6 +5,7 @@ Nothing waits for the clock: a fault comes when so many requests have ended, so 
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 from collections import Counter
@@ -199,15 +200,20 @@ def held(w: World) -> list[str]:
     return found
 
 
-def descriptors() -> int:
-    """Open file descriptors of this process."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+def alive() -> set[object]:
+    """This process's tasks, and its open descriptors, each with what it is open on."""
+    found: set[object] = set(asyncio.all_tasks())
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one that lists them is gone by now
+            found.add(f"descriptor {each.name}: {each.readlink()}")
+    return found
 
 
 async def fuzz(connector: str, seed: int, count: int) -> Tally:
     """Run a crowd of `count` requests and return how it went; raises AssertionError when something was wrong."""
     print(f"fuzz: connector={connector} seed={seed} requests={count} pid={os.getpid()}")
-    tasks, files = len(asyncio.all_tasks()), descriptors()
+    gc.collect()  # boto3's sockets from other tests wait in cycles, and would go some time in the middle
+    before = alive()
     room = {"roomSeconds": 2, "usageSeconds": 0.2, "readySeconds": 0.2} if connector == LMCACHE else {}
     timeouts = {"prefillSeconds": 3, "graceSeconds": 10}
     env = {"VLLM_NIXL_ABORT_REQUEST_TIMEOUT": LEASE}
@@ -218,5 +224,6 @@ async def fuzz(connector: str, seed: int, count: int) -> Tally:
         await w.serves()
     print(f"fuzz: {tally}")
     assert not tally.wrong, "\n".join(tally.wrong[:20])
-    assert (len(asyncio.all_tasks()), descriptors()) == (tasks, files), "tasks or sockets are left"
+    left = alive() - before
+    assert not left, f"left behind: {left}"
     return tally
