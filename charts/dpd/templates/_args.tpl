@@ -119,12 +119,21 @@ flag in `base`, where the first one stood; flags that `base` lacks follow at the
 {{- end }}
 
 {{- define "dpd.worker.flags" -}}
-{{ include "dpd.args.flags" (include "dpd.worker.segments" . | fromJsonArray) }}
+{{ include "dpd.once" (dict "root" . "helper" "dpd.args.flags" "of" "worker.args" "with" (include "dpd.worker.segments" . | fromJsonArray)) }}
+{{- end }}
+
+{{/* Takes {root, section}, one of pdSpec's → the segments of the arguments that the manifest gives this role. */}}
+{{- define "dpd.args.own" -}}
+{{- $given := (get .root.Values.pdSpec .section | default dict).args | default list -}}
+{{ include "dpd.once" (dict "root" .root "helper" "dpd.args.segments" "of" .section "with" $given) }}
 {{- end }}
 
 {{/* Takes {segments, key} → "true" when the flag is among them, else nothing. */}}
 {{- define "dpd.args.has" -}}
-{{- if hasKey (include "dpd.args.flags" .segments | fromJson) .key }}true{{ end -}}
+{{- $key := .key -}}
+{{- $found := "" -}}
+{{- range .segments }}{{ if eq .key $key }}{{ $found = "true" }}{{ end }}{{ end -}}
+{{ $found }}
 {{- end }}
 
 {{/* Takes {segments, key} → the flag's value, or nothing. For a role's arguments the facts have them all: see "dpd.role". */}}

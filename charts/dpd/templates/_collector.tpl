@@ -70,7 +70,7 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
   {{- $exporters = merge $exporters . -}}
   {{- $_ := set $pipelines "traces" (dict "receivers" (list "otlp") "processors" (list "memory_limiter") "exporters" (keys . | sortAlpha)) -}}
 {{- end -}}
-{{- dict
+{{- include "dpd.files.lines" (dict
   "receivers" $receivers
   "processors" (dict "memory_limiter" (dict "check_interval" "1s" "limit_percentage" 80 "spike_limit_percentage" 20))
   "exporters" $exporters
@@ -78,6 +78,6 @@ The engine's metrics. modelMetrics.port is the engine's own port unless the mani
   "service" (dict
     "extensions" (list "health_check")
     "pipelines" $pipelines
-    "telemetry" (dict "logs" (dict "level" "warn") "metrics" (dict "level" "none")))
-| toYaml }}
+    "telemetry" (dict "logs" (dict "level" "warn") "metrics" (dict "level" "none"))))
+| trim }}
 {{- end }}

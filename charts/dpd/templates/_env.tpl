@@ -65,13 +65,17 @@ roles is in their arguments and their lmcache.yaml. $(NAME) is expanded by Kuber
 {{ include "dpd.once" (dict "root" .root "helper" "dpd.env.list" "of" .facts.role "with" .) | trim }}
 {{- end }}
 
+{{- define "dpd.env.given" -}}
+{{ toYaml . }}
+{{- end }}
+
 {{- define "dpd.env.list" -}}
 {{- range $name, $field := include "dpd.env.pod" . | fromJson }}
 - name: {{ $name }}
   valueFrom: {fieldRef: {fieldPath: {{ $field }}}}
 {{- end }}
 {{- with .root.Values.worker.environmentVariables }}
-{{ toYaml . }}
+{{ include "dpd.once" (dict "root" $.root "helper" "dpd.env.given" "with" .) }}
 {{- end }}
 {{- range include "dpd.env.added" . | fromJsonArray }}
 - name: {{ first . }}

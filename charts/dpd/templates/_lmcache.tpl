@@ -45,7 +45,7 @@ environment: see _env.tpl. Takes {root, facts}.
 
 {{/* lmcache.yaml of a role. Takes {root, facts}. */}}
 {{- define "dpd.lmcache.file" -}}
-{{ merge (include "dpd.lmcache.transfer" . | fromJson) (include "dpd.cache.keys" . | fromJson) | toYaml }}
+{{ merge (include "dpd.lmcache.transfer" . | fromJson) (include "dpd.cache.keys" . | fromJson) | include "dpd.files.lines" | trim }}
 {{- end }}
 
 {{/* What a role's ConfigMap holds; nothing, and no ConfigMap, when all of it is the user's own. Takes {root, facts}. */}}

@@ -90,7 +90,9 @@ command: {{ toJson . }}
 {{- end }}
 {{- with .facts.args }}
 args:
-  {{- toYaml . | nindent 2 }}
+  {{- range . }}
+  - {{ toJson . }}
+  {{- end }}
 {{- end }}
 {{- with $worker.workingDir }}
 workingDir: {{ . | quote }}

@@ -30,7 +30,7 @@ it works: a change of those, of a sidecar or of the router leaves the revision a
 {{- range $role := list "prefill" "decode" -}}
   {{- $facts := include "dpd.role" (dict "root" $root "role" $role) | fromJson -}}
   {{- $args := list -}}
-  {{- range include "dpd.args.segments" $facts.args | fromJsonArray -}}
+  {{- range include "dpd.role.segments" (dict "root" $root "role" $role) | fromJsonArray -}}
     {{- if not (has .key $ignored) }}{{ $args = append $args . }}{{ end -}}
   {{- end -}}
   {{- $_ := set $roles $role (dict "args" $args "lmcache" (include "dpd.revision.lmcache" (dict "root" $root "facts" $facts))) -}}

@@ -11,7 +11,7 @@
 nodeSelector: {{ toJson . }}
 {{- end }}
 {{- $affinity := dict -}}
-{{- with include "dpd.affinity.node" $values | fromYaml }}{{ $_ := set $affinity "nodeAffinity" . }}{{ end -}}
+{{- with include "dpd.affinity.node" $values }}{{ $_ := set $affinity "nodeAffinity" (fromYaml .) }}{{ end -}}
 {{- if and (ne .facts.role "worker") (not $topology.availabilityZone) (ne (get $topology "sameAZ" | toString) "false") -}}
   {{- $_ := set $affinity "podAffinity" (include "dpd.affinity.zone" (dict "root" .root "topology" $topology) | fromJson) -}}
 {{- end -}}

@@ -79,7 +79,6 @@ labels:
   {{- include "dpd.labels" (dict "root" .root "component" (include "dpd.edge.component" .root)) | nindent 2 }}
 {{- $annotations := mergeOverwrite (.own | default dict) (include "dpd.dns.annotations" .root | fromJson) (deepCopy (.root.Values.edge.annotations | default dict)) }}
 {{- with $annotations }}
-annotations:
-  {{- toYaml . | nindent 2 }}
+annotations: {{ toJson . }}
 {{- end }}
 {{- end }}

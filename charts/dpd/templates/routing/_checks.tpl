@@ -24,7 +24,7 @@ router.routing.decodeStrategy: kvaware, and decoders keep no prefix cache beside
 {{- $facts := include "dpd.role" . | fromJson -}}
 {{- $section := get (dict "prefill" "prefillSpec" "decode" "decodingSpec") .role -}}
 {{- $places := list (list "worker.args" (include "dpd.worker.segments" .root)) -}}
-{{- if $section }}{{ $places = append $places (list (printf "pdSpec.%s.args" $section) (include "dpd.args.segments" (get .root.Values.pdSpec $section).args)) }}{{ end -}}
+{{- if $section }}{{ $places = append $places (list (printf "pdSpec.%s.args" $section) (include "dpd.args.own" (dict "root" .root "section" $section))) }}{{ end -}}
 {{- range $place := $places -}}
 {{- range last $place | fromJsonArray -}}
 {{- if regexMatch "^kv-events-config($|[.])" .key }}

@@ -3,11 +3,11 @@
 {{- define "dpd.check.roles" -}}
 {{- $places := list (list "worker.args" (include "dpd.worker.segments" .)) -}}
 {{- range $section := list "prefillSpec" "decodingSpec" -}}
-{{- $places = append $places (list (printf "pdSpec.%s.args" $section) (include "dpd.args.segments" (get $.Values.pdSpec $section).args)) -}}
+{{- $places = append $places (list (printf "pdSpec.%s.args" $section) (include "dpd.args.own" (dict "root" $ "section" $section))) -}}
 {{- end -}}
 {{- range $place := $places -}}
 {{- range last $place | fromJsonArray -}}
-{{- if regexMatch "^kv-transfer-config($|[.])" .key }}
+{{- if or (eq .key "kv-transfer-config") (hasPrefix "kv-transfer-config." .key) }}
 {{ first $place }}: --{{ .key }} is set, and pdSpec gives each role its own; remove it
 {{- end -}}
 {{- end -}}
