@@ -1,4 +1,4 @@
-"""The JSON schemas: the contract for the renderer, the values for Helm. Both draft-07, with local references only."""
+"""The JSON schemas: the contract for the renderer, the values for Helm. Both with local references only."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,8 +8,17 @@ from schemagen.kube import KUBE_PREFIX, QUANTITY
 from schemagen.sources import Schema, SourceError, Sources, reference_name, references, walk
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
+# Says all that the values need, and Helm, which looks at every subschema for each key of its draft, does less.
+VALUES_DRAFT = "http://json-schema.org/draft-06/schema#"
 LOCAL = "#/definitions/"
 QUANTITY_NAME = f"{KUBE_PREFIX}Quantity"
+# What stands in many places, by the name under which the values' schema has it once.
+_SHARED: Mapping[str, Schema] = {
+    QUANTITY_NAME: QUANTITY,
+    "Texts": {"type": "array", "items": {"type": "string"}},
+    "TextByName": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+_ANNOTATIONS = frozenset({"description", "default"})
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
@@ -38,7 +47,7 @@ def values_bundle(sources: Sources) -> Schema:
     properties.update(own["properties"])
     properties["global"] = {"description": "Helm's values for every chart of a release.", "type": "object"}
     root = {
-        "$schema": DRAFT,
+        "$schema": VALUES_DRAFT,
         "title": "Values of the dpd chart",
         "description": "The spec of an InferenceEndpointConfig, key by key, and the chart's own keys.",
         "type": "object",
@@ -69,7 +78,7 @@ def _bundle(sources: Sources, root: Schema) -> Schema:
 
 
 def _inlined(bundle: Schema) -> Schema:
-    """Put each definition that is referred to once where that is, and the one of quantities where they are all meant.
+    """Put each definition that is referred to once where that is, and what is shared where it is meant.
 
     Helm compiles the schema each time it is called, and references and patterns cost it more than anything else there.
     """
@@ -78,23 +87,35 @@ def _inlined(bundle: Schema) -> Schema:
     once = {f"{LOCAL}{name}": schema for name, schema in definitions.items() if used[f"{LOCAL}{name}"] == 1}
     kept = {name: schema for name, schema in definitions.items() if f"{LOCAL}{name}" not in once}
     inlined: Schema = _filled_in({**bundle, "definitions": kept}, once)
-    return {**inlined, "definitions": {**inlined["definitions"], QUANTITY_NAME: QUANTITY}}
+    return {**inlined, "definitions": {**inlined["definitions"], **_SHARED}}
 
 
 def _filled_in(schema: Any, targets: Mapping[str, Schema]) -> Any:
-    """Replace each reference to one of `targets` by it; what stands beside the reference goes before what it says."""
+    """Replace each reference to one of `targets` by it, and what is shared by a reference to it.
+
+    What stands beside a reference goes before what it says.
+    """
     if type(schema) is list:
         return [_filled_in(each, targets) for each in schema]
     if type(schema) is not dict:
         return schema
-    if schema == QUANTITY:
-        return {"$ref": f"{LOCAL}{QUANTITY_NAME}"}
+    shared = _shared(schema)
+    if shared is not None:
+        return shared
     filled = {key: _filled_in(value, targets) for key, value in schema.items()}
     target = targets.get(schema["$ref"]) if type(schema.get("$ref")) is str else None
     if target is None:
         return filled
     del filled["$ref"]
     return {**_filled_in(target, targets), **filled}
+
+
+def _shared(schema: Schema) -> Schema | None:
+    """Return the reference that says what a schema does, where one of the shared ones does; else None."""
+    core = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
+    names = [name for name, each in _SHARED.items() if each == core]
+    annotations = {key: value for key, value in schema.items() if key in _ANNOTATIONS}
+    return {**annotations, "$ref": f"{LOCAL}{names[0]}"} if names else None
 
 
 def localise(schema: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
+from jsonschema import Draft6Validator
 
 from dpd.checks import check_file
 from dpd.cli import main
@@ -60,8 +60,8 @@ def contract() -> Contract:
 
 
 @pytest.fixture(scope="session")
-def values_validator() -> Draft7Validator:
-    return Draft7Validator(json.loads((CHART / "values.schema.json").read_text(encoding="utf-8")))
+def values_validator() -> Draft6Validator:
+    return Draft6Validator(json.loads((CHART / "values.schema.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture

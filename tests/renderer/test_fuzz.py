@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft7Validator
+from jsonschema import Draft6Validator
 
 from dpd import render
 from dpd.checks import check_file
@@ -20,7 +20,7 @@ from dpd.yamlout import Entry, emitted, write
 from support.paths import CASES, CHART
 
 CONTRACT = Contract(contract_schema())
-VALUES = Draft7Validator(json.loads((CHART / "values.schema.json").read_text(encoding="utf-8")))
+VALUES = Draft6Validator(json.loads((CHART / "values.schema.json").read_text(encoding="utf-8")))
 CASE_FILES = sorted(CASES.glob("*/*/endpoint.yaml"))
 ACCEPTED = [yaml.safe_load(each.read_text(encoding="utf-8")) for each in sorted(CASES.glob("accept/*/endpoint.yaml"))]
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

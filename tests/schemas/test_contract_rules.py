@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from jsonschema import Draft7Validator
+from jsonschema import Draft6Validator, Draft7Validator
 
 from schemagen.sources import Sources, walk
 
@@ -19,11 +19,14 @@ def all_schemas(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(path, each) for path, each in walk(schema) if not names.search(path)]
 
 
-@BOTH
-def test_it_is_a_draft_7_schema_with_local_references_only(name: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(("name", "draft"), [("contract", Draft7Validator), ("values_schema", Draft6Validator)])
+def test_it_is_a_schema_of_its_draft_with_local_references_only(
+    name: str, draft: Any, request: pytest.FixtureRequest
+) -> None:
     schema = request.getfixturevalue(name)
-    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
-    Draft7Validator.check_schema(schema)
+    assert schema["$schema"] == draft.META_SCHEMA["$schema"]
+    draft.check_schema(schema)
+    assert not {key for _, each in all_schemas(schema) for key in each} & {"if", "then", "else"}, "those are draft-07's"
     targets = {each["$ref"] for _, each in walk(schema) if type(each.get("$ref")) is str}
     assert targets == {f"#/definitions/{each}" for each in schema["definitions"]}
 
