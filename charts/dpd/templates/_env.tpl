@@ -65,6 +65,7 @@ roles is in their arguments and their lmcache.yaml. $(NAME) is expanded by Kuber
 {{ include "dpd.once" (dict "root" .root "helper" "dpd.env.list" "of" .facts.role "with" .) | trim }}
 {{- end }}
 
+{{/* The manifest's own, as it writes them: the same for every role. Takes the list. */}}
 {{- define "dpd.env.given" -}}
 {{ toYaml . }}
 {{- end }}
