@@ -119,7 +119,11 @@ flag in `base`, where the first one stood; flags that `base` lacks follow at the
 {{- end }}
 
 {{- define "dpd.worker.flags" -}}
-{{ include "dpd.once" (dict "root" . "helper" "dpd.args.flags" "of" "worker.args" "with" (include "dpd.worker.segments" . | fromJsonArray)) }}
+{{ include "dpd.once" (dict "root" . "helper" "dpd.worker.flags.found" "with" .) }}
+{{- end }}
+
+{{- define "dpd.worker.flags.found" -}}
+{{ include "dpd.args.flags" (include "dpd.worker.segments" . | fromJsonArray) }}
 {{- end }}
 
 {{/* Takes {root, section}, one of pdSpec's → the segments of the arguments that the manifest gives this role. */}}

@@ -27,7 +27,7 @@ router.routing.decodeStrategy: kvaware, and decoders keep no prefix cache beside
 {{- if $section }}{{ $places = append $places (list (printf "pdSpec.%s.args" $section) (include "dpd.args.own" (dict "root" .root "section" $section))) }}{{ end -}}
 {{- range $place := $places -}}
 {{- range last $place | fromJsonArray -}}
-{{- if regexMatch "^kv-events-config($|[.])" .key }}
+{{- if or (eq .key "kv-events-config") (hasPrefix "kv-events-config." .key) }}
 {{ first $place }}: --kv-events-config is set, and kvaware gives workers its own; remove it
 {{- else if and (eq .key "enable-prefix-caching") (regexMatch "^--no[-_]" (first .words)) }}
 {{ first $place }}: {{ first .words }} leaves kvaware nothing to know; remove it
