@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from dpd import blocks
-from dpd.flags import Flag, canonical, find
+from dpd.flags import Flag, canonical, parse
 from dpd.hints import listed, nearest
 from dpd.instances import GPU_DIRECT_TYPES, facts_of, has_no_gpus, known_types, least
 from dpd.reader import read
@@ -107,7 +107,7 @@ def test_the_least_of_several_types_holds_for_all_of_them() -> None:
     ],
 )
 def test_a_flag_is_found_in_every_spelling(args: list[str], value: str | None, index: int) -> None:
-    found = find(args, ("args",), ["--port"])
+    found = dict(parse(args, ("args",))).get("--port")
     assert found == (None if value == "absent" else Flag(value, ("args", index)))
 
 

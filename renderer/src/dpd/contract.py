@@ -38,16 +38,51 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
 
 # The library does not annotate this function.
 _extend: Any = validators.extend
-_Validator: Any = _extend(Draft7Validator, {"pattern": _pattern})
+
+
+class _Parts:
+    """The validators of a schema's parts, each made once; left alone, the library makes them anew for each value."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        keywords = {"pattern": _pattern, "properties": self._properties, "items": self._items, "$ref": self._ref}
+        self.whole = _extend(Draft7Validator, keywords)(schema)
+        self._schema = schema
+        self._made: dict[int, Any] = {}
+
+    def _errors(self, instance: Any, part: Any) -> Iterator[ValidationError]:
+        made = self._made.get(id(part))
+        if made is None:
+            made = self._made[id(part)] = self.whole.evolve(schema=part)
+        errors: Iterator[ValidationError] = made.iter_errors(instance)
+        return errors
+
+    def _below(self, instance: Any, part: Any, step: str | int) -> Iterator[ValidationError]:
+        for error in self._errors(instance, part):
+            error.path.appendleft(step)
+            yield error
+
+    def _properties(self, _validator: Any, properties: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+        if isinstance(instance, dict):
+            for key, part in properties.items():
+                if key in instance:
+                    yield from self._below(instance[key], part, key)
+
+    def _items(self, _validator: Any, part: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+        if isinstance(instance, list):
+            for index, each in enumerate(instance):
+                yield from self._below(each, part, index)
+
+    def _ref(self, _validator: Any, ref: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+        return self._errors(instance, _target(self._schema, ref))
 
 
 class Contract:
     """The contract's schema, ready to check documents against."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        """Take the JSON schema of a whole document, as draft 7 writes it."""
+        """Take the JSON schema of a whole document, as draft 7 writes it: no list of schemas for `items`."""
         self._schema = schema
-        self._validator = _Validator(schema)
+        self._validator = _Parts(schema).whole
 
     @property
     def spec_keys(self) -> tuple[str, ...]:
@@ -100,11 +135,16 @@ class Contract:
 
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         while "$ref" in schema:
-            target: Any = self._schema
-            for step in schema["$ref"].removeprefix("#/").split("/"):
-                target = target[step.replace("~1", "/").replace("~0", "~")]
-            schema = target
+            schema = _target(self._schema, schema["$ref"])
         return schema
+
+
+def _target(schema: Mapping[str, Any], ref: str) -> Any:
+    """Return the part of a schema that a reference such as `#/definitions/Worker` names."""
+    target: Any = schema
+    for step in ref.removeprefix("#/").split("/"):
+        target = target[step.replace("~1", "/").replace("~0", "~")]
+    return target
 
 
 def _finding(error: ValidationError) -> Finding:

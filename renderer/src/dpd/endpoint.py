@@ -7,10 +7,11 @@ Parts the contract refused are already gone from `spec`, so whatever is present 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from dpd.document import Document, without_nulls, without_paths
-from dpd.flags import Flag, find, whole_number
+from dpd.flags import Flag, parse, whole_number
 from dpd.placement import named_types
 from dpd.problems import FieldPath
 from dpd.sizing import quantity
@@ -23,7 +24,7 @@ DEFAULT_NAMESPACE = "default"
 Tree = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Role:
     """A worker in its role. `path` is where its replicas and resources are written; `args` come worker's first."""
 
@@ -34,13 +35,14 @@ class Role:
     args: tuple[tuple[FieldPath, Sequence[str]], ...]
     instance_types: tuple[str, ...]
 
+    @cached_property
+    def _flags(self) -> tuple[tuple[str, Flag], ...]:
+        """Every flag under its canonical name, the one in force before those it wins over."""
+        return tuple(each for path, args in reversed(self.args) for each in reversed([*parse(args, path)]))
+
     def flag(self, *names: str) -> Flag | None:
         """Return the flag in force: the role's own, else the worker's."""
-        for path, args in reversed(self.args):
-            found = find(args, path, names)
-            if found is not None:
-                return found
-        return None
+        return next((flag for name, flag in self._flags if name in names), None)
 
     def size(self, name: str) -> int:
         """Return a flag that counts (tensor-parallel size …) as a number; 1 when absent or not a number."""

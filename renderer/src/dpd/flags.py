@@ -1,7 +1,7 @@
 """Reading engine flags out of argument lists, the way the chart merges them: a role's flag wins over the worker's."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,19 +46,16 @@ def canonical(token: str) -> str:
     return _SHORT.get(head, head.replace("_", "-"))
 
 
-def find(args: Sequence[str], path: FieldPath, names: Iterable[str]) -> Flag | None:
-    """Return the last of the flags `names` in `args` (which lie at `path`), or None."""
-    wanted = frozenset(names)
-    found: Flag | None = None
+def parse(args: Sequence[str], path: FieldPath) -> Iterator[tuple[str, Flag]]:
+    """Yield each flag in `args` (which lie at `path`) under its canonical name, in their order: the last one counts."""
     for index, token in enumerate(args):
-        if not _FLAG.match(token) or canonical(token) not in wanted:
+        if not _FLAG.match(token):
             continue
         _, attached, value = token.partition("=")
         following = args[index + 1] if index + 1 < len(args) else None
         if attached:
-            found = Flag(value, (*path, index))
+            yield canonical(token), Flag(value, (*path, index))
         elif following is not None and not _FLAG.match(following):
-            found = Flag(following, (*path, index))
+            yield canonical(token), Flag(following, (*path, index))
         else:
-            found = Flag(None, (*path, index))
-    return found
+            yield canonical(token), Flag(None, (*path, index))

@@ -93,7 +93,7 @@ def _run(run: list[Entry]) -> str:
     first = run[0]
     if not _has_comments(first):
         return _comment(first.comment) + _dump(_plain(run))
-    key = _dump({first.key: None}).removesuffix(" null\n")
+    key = _dump({first.key: True}).removesuffix(" true\n")
     return f"{_comment(first.comment)}{key}\n{indent(''.join(map(_run, _runs(first.value))), _STEP)}"
 
 
