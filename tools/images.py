@@ -27,6 +27,7 @@ BASE = "localhost/dpd-python:3.11"
 PACKAGES = "ca-certificates,python3,python3-venv"
 COMPILER = "gcc libc6-dev python3-dev"  # Debian's Python keeps its headers in a package of their own
 CERTIFICATES = Path("/etc/ssl/certs")
+FETCHED = Path.home() / ".cache" / "uv"
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def inputs(image: Image) -> str:
 def build(buildah: Buildah, image: Image) -> Path:
     """Build one image, unless it is there and made of the same, and return its OCI archive.
 
-    The machine's certificates are lent to the build, for its packages may come through a proxy that signs with them.
+    The machine's certificates are lent to the build, for its packages may come through a proxy that signs with them;
+    so is what uv fetched before. Layers are not compressed: the node beside them would only unpack them again.
     """
     archive = FOLDER / f"{image.tag.replace(':', '-')}.tar"
     stamp, wanted = archive.with_suffix(".inputs"), inputs(image)
@@ -159,6 +161,8 @@ def build(buildah: Buildah, image: Image) -> Path:
     settings = FOLDER / "pip.conf"
     settings.write_text(f"[global]\ncert = {CERTIFICATES / 'ca-certificates.crt'}\n")
     lent = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--volume", f"{settings}:/etc/pip.conf:ro"]
+    if FETCHED.exists():
+        lent += ["--volume", f"{FETCHED}:/root/.cache/uv"]
     flags: list[str | Path] = [
         "--quiet",
         "--signature-policy",
@@ -173,9 +177,8 @@ def build(buildah: Buildah, image: Image) -> Path:
     buildah("bud", *flags, *lent, *named, ROOT / image.context)
     stamp.unlink(missing_ok=True)
     archive.unlink(missing_ok=True)
-    buildah(
-        "push", "--quiet", "--signature-policy", FOLDER / "policy.json", image.tag, f"oci-archive:{archive}:{image.tag}"
-    )
+    sending: list[str | Path] = ["--quiet", "--disable-compression", "--signature-policy", FOLDER / "policy.json"]
+    buildah("push", *sending, image.tag, f"oci-archive:{archive}:{image.tag}")
     stamp.write_text(wanted)
     return archive
 
