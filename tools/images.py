@@ -1,4 +1,4 @@
-"""Build the images on a machine without a container engine, from Debian's packages, and keep them as OCI archives.
+"""Build the images on a machine without a container engine, from Debian's packages; keep them as `docker save` would.
 
 Usage: images.py NAME…   with names of IMAGES; root is needed, for images hold files of more than one owner.
 
@@ -149,10 +149,10 @@ def inputs(image: Image) -> str:
 
 
 def build(buildah: Buildah, image: Image) -> Path:
-    """Build one image, unless it is there and made of the same, and return its OCI archive.
+    """Build one image, unless it is there and made of the same, and return its archive.
 
     The machine's certificates are lent to the build, for its packages may come through a proxy that signs with them;
-    so is what uv fetched before. Layers are not compressed: the node beside them would only unpack them again.
+    so is what uv fetched before. Docker's format, for its layers are not compressed: most of the time went into that.
     """
     archive = FOLDER / f"{image.tag.replace(':', '-')}.tar"
     stamp, wanted = archive.with_suffix(".inputs"), inputs(image)
@@ -177,8 +177,8 @@ def build(buildah: Buildah, image: Image) -> Path:
     buildah("bud", *flags, *lent, *named, ROOT / image.context)
     stamp.unlink(missing_ok=True)
     archive.unlink(missing_ok=True)
-    sending: list[str | Path] = ["--quiet", "--disable-compression", "--signature-policy", FOLDER / "policy.json"]
-    buildah("push", *sending, image.tag, f"oci-archive:{archive}:{image.tag}")
+    policy = FOLDER / "policy.json"
+    buildah("push", "--quiet", "--signature-policy", policy, image.tag, f"docker-archive:{archive}:{image.tag}")
     stamp.write_text(wanted)
     return archive
 

@@ -93,7 +93,7 @@ def test_an_image_is_kept_as_an_archive_and_runs_as_a_user_that_is_not_root(
     buildah: Buildah, archives: dict[str, Path], name: str
 ) -> None:
     with tarfile.open(archives[name]) as archive:
-        assert "index.json" in archive.getnames()
+        assert "manifest.json" in archive.getnames()
     settings = json.loads(buildah("inspect", "--type", "image", images.IMAGES[name].tag))["OCIv1"]["config"]
     assert settings["User"] == "1000:1000"
 

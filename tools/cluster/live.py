@@ -1,6 +1,6 @@
 """A whole Kubernetes on this machine: control plane, one real node with containerd, cluster DNS. Linux, as root.
 
-Usage: live.py up [[NAME=]ARCHIVE…]   start it and import images from OCI archives; prints the kubeconfig's path
+Usage: live.py up [[NAME=]ARCHIVE…]   start it and import images from archives; prints the kubeconfig's path
        live.py down                   end it and put the machine back as it was
 
 There is one at most on a machine. All of it lies in .cache/cluster/live; nothing of it can be reached from outside.
@@ -126,13 +126,14 @@ def remains() -> list[str]:
 
 
 def load(archive: Path, names: Sequence[str] = ()) -> None:
-    """Import an image from an OCI archive, under its own name and others. Raises LiveError."""
+    """Import an image from an archive, Docker's or OCI's, under its own name and others. Raises LiveError."""
     said = _must("images", "import", str(archive))
-    found = re.findall(r"^unpacking (\S+) \(", said, re.MULTILINE)
-    if len(found) != 1:
-        raise LiveError(f"{archive}: holds {len(found)} images; give archives of one")
-    for each in {_full(name) for name in (found[0], *names)} - {found[0]}:
-        _must("images", "tag", "--force", found[0], each)
+    found: dict[str, str] = dict(re.findall(r"^unpacking (\S+) \((\S+)\)", said, re.MULTILINE))
+    held = len(set(found.values()))
+    if held != 1:
+        raise LiveError(f"{archive}: holds {held} images; give archives of one")
+    for each in {_full(name) for name in (*found, *names)} - found.keys():
+        _must("images", "tag", "--force", next(iter(found)), each)
 
 
 def _full(name: str) -> str:
