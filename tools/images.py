@@ -161,8 +161,8 @@ def build(buildah: Buildah, image: Image) -> Path:
     settings = FOLDER / "pip.conf"
     settings.write_text(f"[global]\ncert = {CERTIFICATES / 'ca-certificates.crt'}\n")
     lent = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--volume", f"{settings}:/etc/pip.conf:ro"]
-    if FETCHED.exists():
-        lent += ["--volume", f"{FETCHED}:/root/.cache/uv"]
+    if FETCHED.exists() and driver() == "overlay":
+        lent += ["--volume", f"{FETCHED}:/root/.cache/uv:O"]  # what the build writes there goes with it
     flags: list[str | Path] = [
         "--quiet",
         "--signature-policy",

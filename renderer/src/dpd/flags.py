@@ -53,9 +53,5 @@ def parse(args: Sequence[str], path: FieldPath) -> Iterator[tuple[str, Flag]]:
             continue
         _, attached, value = token.partition("=")
         following = args[index + 1] if index + 1 < len(args) else None
-        if attached:
-            yield canonical(token), Flag(value, (*path, index))
-        elif following is not None and not _FLAG.match(following):
-            yield canonical(token), Flag(following, (*path, index))
-        else:
-            yield canonical(token), Flag(None, (*path, index))
+        separate = following if following is not None and not _FLAG.match(following) else None
+        yield canonical(token), Flag(value if attached else separate, (*path, index))
