@@ -15,6 +15,7 @@ from dpd import wording
 from dpd.document import Document, without_nulls
 from dpd.hints import nearest
 from dpd.problems import FieldPath, Problem, shown
+from dpd.references import resolved, target
 from dpd.wording import Finding
 
 API_VERSION = "inference.sagemaker.aws.amazon.com/v1"
@@ -73,7 +74,7 @@ class _Parts:
                 yield from self._below(each, part, index)
 
     def _ref(self, _validator: Any, ref: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-        return self._errors(instance, _target(self._schema, ref))
+        return self._errors(instance, target(self._schema, ref))
 
 
 class Contract:
@@ -130,21 +131,8 @@ class Contract:
             yield from self._paths(each, (*path, key))
 
     def _properties(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        properties: Mapping[str, Any] = self._resolved(schema).get("properties", {})
+        properties: Mapping[str, Any] = resolved(self._schema, schema).get("properties", {})
         return properties
-
-    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        while "$ref" in schema:
-            schema = _target(self._schema, schema["$ref"])
-        return schema
-
-
-def _target(schema: Mapping[str, Any], ref: str) -> Any:
-    """Return the part of a schema that a reference such as `#/definitions/Worker` names."""
-    target: Any = schema
-    for step in ref.removeprefix("#/").split("/"):
-        target = target[step.replace("~1", "/").replace("~0", "~")]
-    return target
 
 
 def _finding(error: ValidationError) -> Finding:

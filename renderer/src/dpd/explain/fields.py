@@ -7,8 +7,8 @@ from typing import Any
 from dpd.explain.kinds import bounds, kind
 from dpd.hints import listed, nearest
 from dpd.problems import path_text
+from dpd.references import Schema, resolved, target
 
-Schema = Mapping[str, Any]
 Rows = Mapping[str, Mapping[str, Any]]
 Path = tuple[str, ...]
 _KUBERNETES = "io.k8s."
@@ -72,7 +72,7 @@ class Book:
         held, owner = self._inside(field)
         required = held.get("required", [])
         found = [
-            Field((*field.path, key), each, self._resolved(each), owner, key in required)
+            Field((*field.path, key), each, resolved(self._schema, each), owner, key in required)
             for key, each in held.get("properties", {}).items()
         ]
         return sorted(found, key=lambda each: not each.required)
@@ -80,12 +80,12 @@ class Book:
     def kind(self, field: Field) -> str:
         """Name the type of a field."""
         inner = field.held.get("items") or field.held.get("additionalProperties")
-        return kind(field.held, self._resolved(inner) if isinstance(inner, Mapping) else None)
+        return kind(field.held, resolved(self._schema, inner) if isinstance(inner, Mapping) else None)
 
     def bounds(self, field: Field) -> list[str]:
         """Say what values a field may have; of a list, its items too."""
         items = field.held.get("items")
-        return bounds(field.held) + (bounds(self._resolved(items)) if isinstance(items, Mapping) else [])
+        return bounds(field.held) + (bounds(resolved(self._schema, items)) if isinstance(items, Mapping) else [])
 
     def row(self, field: Field) -> Mapping[str, Any]:
         """Return what the ledger says of a field, or of the nearest one around it that speaks for it."""
@@ -108,7 +108,7 @@ class Book:
             if step in known:
                 field = known[step]
             elif isinstance(values, Mapping):
-                field = Field(path[: index + 1], values, self._resolved(values), owner, required=False)
+                field = Field(path[: index + 1], values, resolved(self._schema, values), owner, required=False)
             else:
                 return None
         return field
@@ -125,21 +125,9 @@ class Book:
         schema = field.schema
         owner = _definition(schema)
         while "$ref" in schema or schema.get("type") == "array":
-            schema = self._target(schema["$ref"]) if "$ref" in schema else schema.get("items", {})
+            schema = target(self._schema, schema["$ref"]) if "$ref" in schema else schema.get("items", {})
             owner = _definition(schema) or owner
         return schema, owner
-
-    def _resolved(self, schema: Schema) -> Schema:
-        while "$ref" in schema:
-            schema = self._target(schema["$ref"])
-        return schema
-
-    def _target(self, reference: str) -> Schema:
-        found: Any = self._schema
-        for step in reference.removeprefix("#/").split("/"):
-            found = found[step.replace("~1", "/").replace("~0", "~")]
-        held: Schema = found
-        return held
 
     def _several(self, steps: Path, alike: list[Field]) -> str:
         places = [path_text(each.path) for each in alike]
